@@ -1,0 +1,1 @@
+"""Stages joined: Kubeflow pipelines, the local runner, and the `parable` command."""
