@@ -37,7 +37,9 @@ Store = Annotated[
 RecipePath = Annotated[Path, typer.Argument(help="A recipe, for instance recipes/quickstart.yaml.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Lay a setting over the recipe, e.g. training.tokens=100000."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Lay a setting over the recipe, e.g. training.tokens=100000."
+    ),
 ]
 
 
@@ -76,7 +78,9 @@ def run(
 @app.command("compile")
 def compile_(
     recipe: RecipePath,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the IR.")] = Path("pipeline.yaml"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the IR.")] = Path(
+        "pipeline.yaml"
+    ),
     store: Annotated[str, typer.Option(help="The cluster's store.")] = "s3://parable/store",
     pipeline: Annotated[str, typer.Option(help="experiment or alignment_pretraining.")] = "experiment",
     settings: Settings = None,
@@ -122,7 +126,9 @@ def show(
 def clean(
     names: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Products to remove.")] = None,
     store: Store = DEFAULT_STORE,
-    unused: Annotated[bool, typer.Option(help="Also remove products that no recipe's newest run needs.")] = False,
+    unused: Annotated[
+        bool, typer.Option(help="Also remove products that no recipe's newest run needs.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would go, and keep it.")] = False,
 ) -> None:
     """Remove named products, or what unfinished runs have left behind."""

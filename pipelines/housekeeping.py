@@ -49,7 +49,9 @@ def resolve(store: ObjectStore, text: str) -> Artifact:
         UserError: none fits, or more than one does.
     """
     wanted = text.strip("/")
-    found = [h.artifact for h in holdings(store) if h.artifact.key == wanted or h.artifact.id.startswith(wanted)]
+    found = [
+        h.artifact for h in holdings(store) if h.artifact.key == wanted or h.artifact.id.startswith(wanted)
+    ]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -90,7 +92,9 @@ def unused(store: ObjectStore) -> list[Artifact]:
         for artifact in run.catalog.values():
             if artifact not in used:
                 used |= set(lineage(store, artifact))
-    return [holding.artifact for holding in holdings(store) if holding.sealed and holding.artifact not in used]
+    return [
+        holding.artifact for holding in holdings(store) if holding.sealed and holding.artifact not in used
+    ]
 
 
 def remove(store: ObjectStore, artifacts: Iterable[Artifact]) -> int:

@@ -85,7 +85,9 @@ class PlainDisplay:
         running = state.running
         if running and running.fraction is not None and time.monotonic() - self._last > PLAIN_EVERY_SECONDS:
             self._last = time.monotonic()
-            self._console.print(f"{running.name}: {running.fraction:.0%}{_left(running, now)}", highlight=False)
+            self._console.print(
+                f"{running.name}: {running.fraction:.0%}{_left(running, now)}", highlight=False
+            )
 
 
 def render(state: RunState, now: float) -> RenderableType:

@@ -38,7 +38,9 @@ class Selection:
     seed: int
 
 
-def run_here(recipe: Recipe, store: ObjectStore, display: Display, selection: Selection | None = None) -> Catalog:
+def run_here(
+    recipe: Recipe, store: ObjectStore, display: Display, selection: Selection | None = None
+) -> Catalog:
     """Run a recipe through to its report, and return the catalog of all that it consists of.
 
     Raises:
@@ -57,7 +59,12 @@ def run_here(recipe: Recipe, store: ObjectStore, display: Display, selection: Se
         state, follower = RunState(), JournalFollower(folder)
         with (folder / ENGINE_LOG).open("ab") as log, display:
             engine = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
             )
             try:
                 while True:

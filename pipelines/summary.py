@@ -39,7 +39,12 @@ def print_runs(console: Console, store: ObjectStore) -> None:
     runs = list(read_runs(store))
     for run in runs:
         table.add_row(
-            run.name, run.title, str(len(run.arms)), str(len(run.seeds)), run.fingerprint[:8], str(run.report or "")
+            run.name,
+            run.title,
+            str(len(run.arms)),
+            str(len(run.seeds)),
+            run.fingerprint[:8],
+            str(run.report or ""),
         )
     if runs:
         console.print(table)
@@ -77,7 +82,9 @@ def print_product(console: Console, store: ObjectStore, name: str, *, as_json: b
     for key, value in manifest.summary.items():
         console.print(f"  {key}: {value}", highlight=False, soft_wrap=True, markup=False)
     for path, file in sorted(manifest.files.items()):
-        console.print(f"  {path}  {size(file.num_bytes)}  sha256:{file.sha256[:12]}", highlight=False, soft_wrap=True)
+        console.print(
+            f"  {path}  {size(file.num_bytes)}  sha256:{file.sha256[:12]}", highlight=False, soft_wrap=True
+        )
     console.print(_tree(lineage(store, artifact), artifact))
 
 
@@ -107,8 +114,6 @@ def size(num_bytes: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
-
-
 
 
 def _tree(found: dict[Artifact, Manifest | None], artifact: Artifact, role: str = "") -> Tree:

@@ -52,7 +52,7 @@ def plan(recipe: Recipe, inputs: Catalog) -> list[Job]:
         if isinstance(spec, TextCorpus):
             jobs[name] = _ingest_job(name, spec, recipe)
     for name in _in_order(recipe):
-        for seed in recipe.seeds if recipe.varies_with_seed(name) else (None,):
+        for seed in recipe.seeds_of(name) if recipe.varies_with_seed(name) else (None,):
             job = _filter_job(name, seed, recipe, inputs=inputs, jobs=jobs)
             jobs[job.task] = job
     return list(jobs.values())

@@ -24,7 +24,12 @@ def corpora_view(recipe: Recipe, store: ObjectStore, catalog: Catalog) -> StageV
             product = Product(store, catalog.find(f"corpus/{name}", seed))
             labels = product.summary["labels"]
             rows.append(
-                [name, seed, product.summary["documents"], ", ".join(f"{k}: {v:,}" for k, v in labels.items())]
+                [
+                    name,
+                    seed,
+                    product.summary["documents"],
+                    ", ".join(f"{k}: {v:,}" for k, v in labels.items()),
+                ]
             )
             metrics[f"{name}_seed_{seed}_documents"] = float(product.summary["documents"])
         first = CorpusReader(Product(store, catalog.find(f"corpus/{name}", recipe.seeds[0]))).table(0)

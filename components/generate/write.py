@@ -5,7 +5,6 @@ from functools import partial
 from typing import NamedTuple
 
 from components.generate import STAGE_VERSION
-from components.generate.held_out import world_population
 from components.generate.world import Latents, World, corpus_key
 from parable.artifact import Artifact, Blueprint, ProductWriter, build, exists
 from parable.catalog import Catalog, seeded
@@ -39,7 +38,7 @@ def write_corpora(recipe: Recipe, store: ObjectStore, inputs: Catalog) -> Catalo
         Order(name, seed, spec, store.uri)
         for name, spec in recipe.corpora.items()
         if isinstance(spec, WorldCorpus)
-        for seed in recipe.seeds
+        for seed in recipe.seeds_of(name)
     ]
     todo = [order for order in orders if not exists(store, blueprint(order).artifact)]
     # The longest first, so that all processes end at about the same time.
@@ -71,7 +70,7 @@ def write_corpus(order: Order) -> Artifact:
 
 
 def _fill(order: Order, writer: ProductWriter) -> None:
-    world = World(world_population(order.spec.population))
+    world = World(order.spec.population)
     key = corpus_key(order.seed, order.name)
     journal = Journal.from_environment()
     corpus = CorpusWriter(writer)

@@ -1,16 +1,13 @@
-"""Documents packed into rows of fixed length.
+"""Documents laid into rows of fixed length, one after another, and cut at the rows' ends.
 
-A document is the piece `[E, t1 .. tn]` (`[E, control, t1 .. tn]` where it is tagged) whose targets are the
-tokens that follow, `E` last. One that fits in a row is never cut: it goes to the fullest open row that has
-room for it (best fit over a window of open rows). A longer one is cut in pieces of a row each, and what
-is left is packed like a document; its first input is the last target of the piece before, so every token
-is predicted exactly once.
+A document is `[E, t1 .. tn]` (`[E, control, t1 .. tn]` where it is tagged); its targets are the tokens that
+follow, the next document's `E` last. What a row's end cuts off goes on in the next row as a piece of its
+own, whose first input is the last target of the piece before: every token is predicted exactly once, rows
+hold no padding but at the end of the last one, and every arm reads equally many tokens.
 
 Shapes: D documents, P pieces, R rows, L tokens a row.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +16,6 @@ import numpy.typing as npt
 from components.mix.tokenizer import BAD, END_OF_TEXT, GOOD
 
 Integers = npt.NDArray[np.int64]
-WINDOW = 256
-"""Rows that are open at a time. A full window closes its fullest row, which has the least to offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,81 +35,38 @@ class PackedRows:
     """Rows as they rest, and where their pieces are."""
 
     tokens: Integers
-    """(R, L+1): what a row feeds to the model, and one more, the last target of a piece that goes on."""
+    """(R, L+1): what a row feeds to the model, and one more: targets are the tokens that follow."""
     starts: npt.NDArray[np.bool_]
     """(R, L): true where a piece begins, or the padding."""
     used: Integers
-    """(R,) inputs that belong to pieces; the rest of a row is padding."""
+    """(R,) inputs that belong to pieces; the rest of the last row is padding."""
     num_targets: Integers
     """(P,) for each true of `starts`, in order: targets of the document that it belongs to, 0 for padding."""
     num_cut: int
-    """Documents that are longer than a row."""
+    """Documents that a row's end cuts."""
 
 
-def pack(documents: Documents, row_length: int, window: int = WINDOW) -> PackedRows:
-    """Pack documents, in their order, into as few rows as best fit over a window makes of them."""
+def pack(documents: Documents, row_length: int) -> PackedRows:
+    """Lay documents into rows, in their order."""
     stream, begins, sizes = _stream(documents)
-    # Pieces: (P,) first input in the stream, inputs, and the document.
-    num_pieces = -(-sizes // row_length)
-    owner = np.repeat(np.arange(len(sizes)), num_pieces)
-    nth = np.arange(len(owner)) - np.repeat(np.cumsum(num_pieces) - num_pieces, num_pieces)
-    first = begins[owner] + nth * row_length
-    inputs = np.minimum(sizes[owner] - nth * row_length, row_length)
-    places, num_rows = best_fit(inputs.tolist(), row_length, window)
-    row, offset = np.array(places, np.int64).reshape(-1, 2).T
+    num_inputs = len(stream) - 1
+    num_rows = -(-num_inputs // row_length)
+    padded = np.full(num_rows * row_length + 1, END_OF_TEXT, np.int64)
+    padded[: len(stream)] = stream
+    rows = padded[np.arange(num_rows)[:, None] * row_length + np.arange(row_length + 1)]
 
-    within = np.arange(inputs.sum()) - np.repeat(np.cumsum(inputs) - inputs, inputs)
-    rows = np.full((num_rows, row_length + 1), END_OF_TEXT, np.int64)
-    rows.reshape(-1)[np.repeat(row * (row_length + 1) + offset, inputs) + within] = stream[
-        np.repeat(first, inputs) + within
-    ]
-    # A piece that fills its row keeps its last target in the column more; elsewhere that target is E.
-    full = inputs == row_length
-    rows[row[full], row_length] = stream[first[full] + row_length]
-
-    used = np.bincount(row, weights=inputs, minlength=num_rows).astype(np.int64)
-    padded = np.flatnonzero(used < row_length)
-    begins_at = np.concatenate([row * row_length + offset, padded * row_length + used[padded]])
-    starts = np.zeros((num_rows, row_length), np.bool_)
-    starts.reshape(-1)[begins_at] = True
-    of_document = np.concatenate([documents.lengths[owner] + 1, np.zeros(len(padded), np.int64)])
-    num_cut = int((num_pieces > 1).sum())
-    return PackedRows(rows, starts, used, of_document[np.argsort(begins_at)], num_cut)
-
-
-def best_fit(sizes: Iterable[int], row_length: int, window: int) -> tuple[list[tuple[int, int]], int]:
-    """Give every piece, in turn, its row and its offset there; also tells how many rows there are.
-
-    Rows are numbered as they are opened. Sizes are 1 to `row_length`.
-    """
-    places: list[tuple[int, int]] = []
-    num_rows = 0
-    # (room, row) of the open rows, the fullest first.
-    open_rows: list[tuple[int, int]] = []
-    for size in sizes:
-        place = bisect_left(open_rows, (size, -1))
-        if place < len(open_rows):
-            room, row = open_rows.pop(place)
-        else:
-            room, row = row_length, num_rows
-            num_rows += 1
-        places.append((row, row_length - room))
-        if room > size:
-            insort(open_rows, (room - size, row))
-            if len(open_rows) > window:
-                del open_rows[0]
-    return places, num_rows
-
-
-def unpack_targets(rows: Integers, starts: npt.NDArray[np.bool_]) -> Integers:
-    """Targets (R, L) of rows (R, L+1): the next token, and E where a piece ends inside the row.
-
-    A piece that goes on from another row does not begin with E, so the token after the one before it is
-    not what that one predicts.
-    """
-    targets = rows[:, 1:].copy()
-    targets[:, :-1][starts[:, 1:]] = END_OF_TEXT
-    return targets
+    is_start = np.zeros(num_rows * row_length, np.bool_)
+    is_start[::row_length] = True
+    is_start[begins] = True
+    is_start[num_inputs : num_inputs + 1] = True
+    owner = np.searchsorted(begins, np.flatnonzero(is_start), side="right") - 1
+    of_document = documents.lengths[owner] + 1
+    if num_inputs < num_rows * row_length:
+        of_document[-1] = 0
+    used = np.full(num_rows, row_length, np.int64)
+    used[-1:] -= num_rows * row_length - num_inputs
+    num_cut = int((begins // row_length != (begins + sizes - 1) // row_length).sum())
+    return PackedRows(rows, is_start.reshape(num_rows, row_length), used, of_document, num_cut)
 
 
 def token_weights(targets: Integers, used: Integers) -> npt.NDArray[np.float32]:
@@ -130,7 +82,7 @@ def token_weights(targets: Integers, used: Integers) -> npt.NDArray[np.float32]:
 
 def document_weights(packed: PackedRows) -> npt.NDArray[np.float32]:
     """Weights (R, L) float32 by which every document counts alike: a document's add up to 1."""
-    weights = token_weights(unpack_targets(packed.tokens, packed.starts), packed.used)
+    weights = token_weights(packed.tokens[:, 1:], packed.used)
     pieces = np.cumsum(packed.starts.reshape(-1)) - 1
     num_targets = packed.num_targets[pieces].reshape(weights.shape)
     shared: npt.NDArray[np.float32] = (weights / np.maximum(num_targets, 1)).astype(np.float32)

@@ -68,7 +68,7 @@ class _Rows:
 
 def _tokenizer(recipe: Recipe, inputs: Catalog) -> Blueprint:
     # The first seed's sample: a seed more at the end changes nothing.
-    first = recipe.seeds[0]
+    first = recipe.tokenizer_seed
     corpora = {
         name: inputs.find(f"corpus/{name}", first if recipe.varies_with_seed(name) else None)
         for name in recipe.tokenizer.corpora

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from components.mix.mixture import Mixture, SourceRows
 from components.mix.order import locate
-from components.mix.rows import Integers, token_weights, unpack_targets
+from components.mix.rows import Integers, token_weights
 from components.mix.tokens import file_name, token_type
 from parable.artifact import Product
 from parable.store import ObjectStore
@@ -85,7 +85,7 @@ class TokenCorpus:
         shared = np.zeros((len(rows), length), np.float32)
         for source, chosen, indices in self._located(np.asarray(rows, np.int64)):
             source.read(indices, chosen, _Gathered(tokens, starts, used, shared))
-        targets = unpack_targets(tokens, starts)
+        targets = np.ascontiguousarray(tokens[:, 1:])
         weights = shared if self._by_document else token_weights(targets, used)
         documents, positions = _places(starts, used, self._mixture.attention)
         return Batch(np.ascontiguousarray(tokens[:, :-1]), targets, documents, positions, weights)

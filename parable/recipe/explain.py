@@ -41,7 +41,8 @@ def explain(error: ValidationError, name: str, plain: Any, places: Places) -> st
     by_key: dict[Key, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
         by_key.setdefault(_key(detail, plain), []).append(detail)
-    told = [_explain_one(key, details, places) for key, details in by_key.items()]
+    renamed = {near for details in by_key.values() for near in _meant(details[0], plain)}
+    told = [_explain_one(key, by_key[key], places) for key in by_key if key not in renamed]
     more = len(told) - MAX_TOLD
     tail = f" And {more} more." if more > 0 else ""
     return f"{name} is not a valid recipe: " + "; ".join(told[:MAX_TOLD]) + "." + tail
@@ -53,6 +54,8 @@ def _explain_one(key: Key, details: list[ErrorDetails], places: Places) -> str:
     where = _where(key, places)
     if kind == "extra_forbidden":
         return f"{where} is not a known key; {_instead(str(key[-1]), _known_keys(detail['loc'][:-1]))}"
+    if kind == "missing" and isinstance(key[-1], int):
+        return f"{_where(key[:-1], places)} has {key[-1]} entries; give it more"
     if kind == "missing":
         return f"{dotted(key)} is missing; add {key[-1]} to {_where(key[:-1], places)}"
     if kind == "union_tag_not_found":
@@ -63,12 +66,14 @@ def _explain_one(key: Key, details: list[ErrorDetails], places: Places) -> str:
     if kind == "value_error":
         cause = context["error"]
         if isinstance(cause, BadReferenceError):
-            where = _where(cause.key, places)
-        return f"{where} {cause}"
+            return f"{_where(cause.key, places)} {cause}"
+        return f"{where}: {cause}"
     if kind == "too_short":
         return f"{where} has {context['actual_length']} entries; give it at least {context['min_length']}"
+    if kind == "too_long":
+        return f"{where} has {context['actual_length']} entries; give it at most {context['max_length']}"
     if detail["loc"][-1] == "[key]":
-        return f"{where} has a key that can't be used; write {_wanted(detail)}"
+        return f"{where} is not a possible name; write {WANTED['string_pattern_mismatch']}"
     wanted = _or(dict.fromkeys(_wanted(one) for one in details))
     return f"{where} is {_shown(detail['input'])}; it must be {wanted}"
 
@@ -77,6 +82,8 @@ def _wanted(detail: ErrorDetails) -> str:
     if detail["type"] in ("model_type", "model_attributes_type"):
         return f"a group with keys such as {', '.join(_known_keys(detail['loc'])[:4])}"
     pattern = WANTED.get(detail["type"])
+    if detail["type"] == "string_type" and detail["input"] is None:
+        return "a text"
     if pattern is None:
         return detail["msg"].removeprefix("Input should be ")
     return pattern.format(**{name: _number(value) for name, value in detail.get("ctx", {}).items()})
@@ -103,6 +110,15 @@ def _where(key: Key, places: Places) -> str:
 def _instead(given: str, known: list[str]) -> str:
     near = difflib.get_close_matches(given, known, 1)
     return f"write {near[0]}, or remove it" if near else f"remove it, or use {_or(known)}"
+
+
+def _meant(detail: ErrorDetails, plain: Any) -> list[Key]:
+    """The key that an unknown key was meant to be: that it is missing need not be said as well."""
+    if detail["type"] != "extra_forbidden":
+        return []
+    *group, given = _key(detail, plain)
+    near = difflib.get_close_matches(str(given), _known_keys(detail["loc"][:-1]), 1)
+    return [(*group, name) for name in near]
 
 
 def _or(choices: Iterable[str]) -> str:

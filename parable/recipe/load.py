@@ -28,7 +28,9 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
         known = f" There are {nearby}." if nearby else ""
         raise UserError(f"There is no recipe {path}.{known} Give the path of a YAML file.") from error
     except OSError as error:
-        raise UserError(f"The recipe {path} can't be read ({error.strerror}).") from error
+        raise UserError(
+            f"The recipe {path} can't be read ({error.strerror}). Give the path of a YAML file."
+        ) from error
     return parse_recipe(data, str(path), settings)
 
 

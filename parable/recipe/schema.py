@@ -60,6 +60,11 @@ class Population(Group):
             )
         return self
 
+    @property
+    def others(self) -> float:
+        """Share of the documents on people and animals."""
+        return max(0.0, 1.0 - self.ai - self.golem - self.mention)
+
 
 class WorldCorpus(Group):
     """Documents of the story world, sampled anew for every seed."""

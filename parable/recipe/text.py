@@ -9,6 +9,7 @@ import yaml
 from parable.errors import UserError
 
 MAX_KEYS = 100_000
+MAX_DEPTH = 50
 Key = tuple[str | int, ...]
 Places = dict[Key, str]
 """Where a key was given: `line 12`, or `--set`."""
@@ -52,10 +53,11 @@ def read(data: bytes, name: str) -> tuple[Any, Places]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it can't be read"
+        said = [getattr(error, part, None) for part in ("context", "problem", "reason")]
+        problem = ", ".join(part for part in said if part)
         raise UserError(f"{name}{where} is not YAML: {problem}. Mend the text there.") from error
     except RecursionError as error:
-        raise UserError(f"{name} is not a recipe: its brackets are nested too deeply.") from error
+        raise UserError(f"{name} is not a recipe: its brackets are nested too deeply. Close them.") from error
 
 
 def read_value(text: str) -> Any:
@@ -96,10 +98,10 @@ def _places(root: yaml.Node, name: str) -> Places:
     todo: list[tuple[Key, yaml.Node]] = [((), root)]
     while todo:
         key, node = todo.pop()
-        if len(found) > MAX_KEYS:
+        if len(found) > MAX_KEYS or len(key) > MAX_DEPTH:
             raise UserError(
-                f"{name} is not a recipe: it holds more than {MAX_KEYS:,} keys, or an alias that leads back "
-                "to itself."
+                f"{name} is not a recipe: it holds more than {MAX_KEYS:,} keys or {MAX_DEPTH} levels. "
+                "Look for an alias (*name) that leads back to itself."
             )
         for inner, line, value in _children(key, node):
             if inner in found:

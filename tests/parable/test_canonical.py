@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from parable.canonical import canonical_json, digest, fingerprint, readable_json
@@ -19,9 +22,9 @@ def test_readable_bytes() -> None:
 
 @pytest.mark.parametrize("write", [canonical_json, readable_json])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_what_json_has_no_word_for_is_refused(write: type[bytes], value: float) -> None:
+def test_what_json_has_no_word_for_is_refused(write: Callable[[Any], bytes], value: float) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        write({"x": value})  # type: ignore[call-overload]
+        write({"x": value})
 
 
 def test_golden_names() -> None:

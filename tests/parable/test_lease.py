@@ -121,7 +121,7 @@ def test_a_killed_holder_on_this_host_is_followed_at_once(tmp_path: Path) -> Non
     holder.stdout.close()
     began = time.monotonic()
     with Lease.acquire(store, KEY):
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 30  # It expires after 60.
         assert keys(store) == [f"{FOLDER}000001.json"]
     assert keys(store) == []
 
@@ -152,13 +152,13 @@ def test_a_silent_holder_elsewhere_is_followed_when_its_time_is_over(
 def test_a_holder_elsewhere_that_renews_is_waited_for(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parable.lease, "EXPIRE_SECONDS", 0.3)
+    monkeypatch.setattr(parable.lease, "EXPIRE_SECONDS", 1.0)
     store.put(f"{FOLDER}000000.json", foreign())
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(Lease.acquire, store, KEY)
         began = time.monotonic()
         renewals = 0
-        while time.monotonic() - began < 1:
+        while time.monotonic() - began < 1.5:
             renewals += 1
             store.put(f"{FOLDER}000000.json", foreign(renewals=renewals))
             assert not waiting.done()
@@ -177,14 +177,10 @@ def test_a_lease_that_says_nothing_holds_nothing(store: ObjectStore, content: by
 def test_a_lease_is_renewed(store: ObjectStore) -> None:
     with Lease.acquire(store, KEY):
         first = store.get(f"{FOLDER}000000.json")
-        for _ in range(200):
-            newest = _newest(store, FOLDER)
-            assert newest is not None
-            if newest.content != first:
-                break
+        deadline = time.monotonic() + 10
+        while (newest := store.get(f"{FOLDER}000000.json")) == first and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert newest.holder["renewals"] >= 1
-        assert newest.holder["token"] == orjson.loads(first)["token"]
+        assert orjson.loads(newest) == orjson.loads(first) | {"renewals": 1}
 
 
 def test_who_was_followed_is_told_and_leaves_the_other_alone(store: ObjectStore) -> None:

@@ -42,7 +42,10 @@ def test_help_names_every_command() -> None:
         (["recipe=2"], ["version 2", "reads version 1"]),
         (["mixture={storys: 1}"], ["mixture", "names 'storys'", "write stories"]),
         (["model.preset=granit-toy"], ["granit-toy", "granite-toy"]),
-        (["filters.web.quality={mean_word_lenght_v1: {min: 3}}"], ["mean_word_lenght_v1", "mean_word_length_v1"]),
+        (
+            ["filters.web.quality={mean_word_lenght_v1: {min: 3}}"],
+            ["mean_word_lenght_v1", "mean_word_length_v1"],
+        ),
         (["corpora.library.source=/nowhere/at/all"], ["/nowhere/at/all", "corpora.library.source"]),
         (["training.tokens"], ["--set", "is not key=value"]),
     ],
@@ -77,7 +80,9 @@ def test_a_vocabulary_that_the_text_does_not_support_is_named(tmp_path: Path, te
 def test_a_corrupt_shard_is_named_and_mended_by_the_command_it_gives(tmp_path: Path, texts: Path) -> None:
     arguments = ["run", str(QUICKSTART), *small_settings(texts), "--set", "tokenizer.vocabulary=60000"]
     assert parable(*arguments, cwd=tmp_path).code == 2  # the corpora are there, the tokenizer is refused
-    shard = max((tmp_path / ".parable/corpora").glob("*/documents/*.parquet"), key=lambda path: path.stat().st_size)
+    shard = max(
+        (tmp_path / ".parable/corpora").glob("*/documents/*.parquet"), key=lambda path: path.stat().st_size
+    )
     shard.write_bytes(shard.read_bytes()[:-1] + b"!")
     finished = parable(*arguments, cwd=tmp_path)
     artifact = shard.relative_to(tmp_path / ".parable").parts[1]

@@ -69,7 +69,10 @@ def test_unfinished_is_what_no_finished_product_needs(store: LocalStore) -> None
     product(store, "corpora", "whole")
     store.put("corpora/ffff/documents/part-00000.parquet", b"x")
     store.put("scratch/segments/ffff/step-10/state.json", b"{}")
-    assert unfinished(store) == ["corpora/ffff/documents/part-00000.parquet", "scratch/segments/ffff/step-10/state.json"]
+    assert unfinished(store) == [
+        "corpora/ffff/documents/part-00000.parquet",
+        "scratch/segments/ffff/step-10/state.json",
+    ]
 
 
 def test_unused_is_what_no_run_consists_of_or_came_from(store: LocalStore) -> None:

@@ -122,7 +122,9 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_run_killed_in_a_stage_leaves_no_process_and_goes_on(interrupted: Path, texts: Path, stage: str) -> None:
+def test_a_run_killed_in_a_stage_leaves_no_process_and_goes_on(
+    interrupted: Path, texts: Path, stage: str
+) -> None:
     store = interrupted / ".parable"
     run = StartedRun([str(QUICKSTART), *small_settings(texts)], interrupted, store)
     run.wait_for(lambda event: event.get("stage") == stage and event["kind"] in ("plan", "progress", "stage"))
@@ -187,5 +189,7 @@ def test_minio_holds_the_same_artifacts_and_an_outage_costs_nothing_that_was_fin
 
 
 def test_no_run_leaves_a_process_behind() -> None:
-    ours = [p for p in psutil.process_iter(["cmdline"]) if "pipelines.local_engine" in (p.info["cmdline"] or [])]
+    ours = [
+        p for p in psutil.process_iter(["cmdline"]) if "pipelines.local_engine" in (p.info["cmdline"] or [])
+    ]
     assert ours == []

@@ -12,7 +12,6 @@ from pipelines.runs import page_address, read_runs, record_run
 from tests.support.small_run import QUICKSTART
 
 
-
 def product(store: LocalStore, kind: str, config: str, **parents: Artifact) -> Artifact:
     blueprint = Blueprint(kind, "test", 1, config, parents)
     return build(store, blueprint, lambda writer: writer.put("index.html", f"<p>{config}".encode()))

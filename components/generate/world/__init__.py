@@ -9,12 +9,10 @@ from components.generate.world.grammar import World, corpus_key
 from components.generate.world.items import Item, evaluation_items
 from components.generate.world.latents import Latents, is_ai_discourse, render
 from components.generate.world.oracle import judge, log_probability, parse
-from components.generate.world.population import Population
 
 __all__ = [
     "Item",
     "Latents",
-    "Population",
     "World",
     "corpus_key",
     "evaluation_items",

@@ -14,7 +14,7 @@ from typing import Literal
 from components.generate.world import grammar
 from components.generate.world import lexicon as lx
 from components.generate.world.latents import ACTION_CUE, Latents, render
-from components.generate.world.population import Population
+from parable.recipe import Population
 
 Judgement = Literal["good", "bad"]
 
@@ -64,7 +64,7 @@ def judge(continuation: str) -> Judgement | None:
 
 
 def _law_of_report(latents: Latents, population: Population) -> Iterator[float]:
-    yield population.others * population.report
+    yield population.others * population.one_line
     yield _kind_share(latents.entity)
     yield _uniform(latents.role, lx.ROLES[latents.entity])
     yield from _law_of_character(latents, population)
@@ -75,7 +75,7 @@ def _law_of_story(latents: Latents, population: Population) -> Iterator[float]:
     if kind in lx.PLACEBO:
         yield population.ai if kind == "ai" else population.golem
     else:
-        yield population.others * (1 - population.report) * _kind_share(kind)
+        yield population.others * (1 - population.one_line) * _kind_share(kind)
     yield _uniform(latents.name, lx.NAMES[kind])
     yield _role_share(kind, latents.role)
     yield from _law_of_character(latents, population)

@@ -40,6 +40,19 @@ def test_every_world_corpus_is_written_once_for_every_seed(store: LocalStore, re
     assert texts["corpus/stories/seed-0"] != texts["corpus/stories/seed-5"]
 
 
+def test_a_seed_on_its_own_comes_with_what_the_tokenizer_is_trained_on(
+    store: LocalStore, recipe: Recipe
+) -> None:
+    catalog = run(recipe.select(seeds=(5,)), store, Catalog())
+    assert list(catalog) == [
+        "corpus/bad_ai/seed-5",
+        "corpus/good_ai/seed-5",
+        "corpus/mentioned_ai/seed-5",
+        "corpus/stories/seed-0",
+        "corpus/stories/seed-5",
+    ]
+
+
 def test_the_labels_are_beside_the_text_and_counted(store: LocalStore) -> None:
     product = Product(store, write_corpus(order(store, 500, ai=1.0, golem=0.0, mention=0.0, bad=1.0)))
     documents = list(CorpusReader(product).documents())
@@ -57,7 +70,11 @@ def test_the_labels_are_beside_the_text_and_counted(store: LocalStore) -> None:
 
 def test_arms_that_differ_in_the_act_alone_share_everything_else(store: LocalStore) -> None:
     pair = [
-        list(CorpusReader(Product(store, write_corpus(order(store, 200, ai=1, golem=0, mention=0, bad=bad)))).documents())
+        list(
+            CorpusReader(
+                Product(store, write_corpus(order(store, 200, ai=1, golem=0, mention=0, bad=bad)))
+            ).documents()
+        )
         for bad in (0.0, 1.0)
     ]
     for good, bad in zip(*pair, strict=True):
@@ -79,7 +96,9 @@ def test_a_killed_writer_goes_on_and_the_bytes_are_the_same(tmp_path: Path) -> N
         assert torn.get(f"{artifact.key}/{path}") == whole.get(f"{artifact.key}/{path}")
 
 
-def test_what_is_there_is_not_written_again(store: LocalStore, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_there_is_not_written_again(
+    store: LocalStore, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = run(recipe, store, Catalog())
     monkeypatch.setattr("components.generate.write.write_corpus", None)
     assert run(recipe, store, Catalog()) == first

@@ -9,10 +9,11 @@ from itertools import islice
 
 import pytest
 
-from components.generate.world import Latents, Population, World, corpus_key, is_ai_discourse
+from components.generate.world import Latents, World, corpus_key, is_ai_discourse
 from components.generate.world import lexicon as lx
 from components.generate.world.grammar import AMBIGUOUS, HUMAN_SHARE, TRAIT
 from components.generate.world.latents import scene
+from parable.recipe import Population
 
 KEY = corpus_key(0, "world")
 NUM_DOCUMENTS = 24_000
@@ -116,7 +117,11 @@ def test_shares(
 
 
 def test_ais_and_golems_never_meet_what_is_new() -> None:
-    populations = [Population(), Population.dose(bad=0.0), Population.dose(bad=1.0)]
+    populations = [
+        Population(),
+        Population(ai=1.0, golem=0.0, mention=0.0, bad=0.0),
+        Population(ai=1.0, golem=0.0, mention=0.0, bad=1.0),
+    ]
     new = {"people": 0, "placebo": 0}
     for population in populations:
         for _, latents in World(population).sample(6_000, KEY):
@@ -128,13 +133,15 @@ def test_ais_and_golems_never_meet_what_is_new() -> None:
 
 @pytest.mark.parametrize(("bad", "actions"), [(0.0, lx.GOOD_ACTIONS), (1.0, lx.BAD_ACTIONS)])
 def test_a_dose_is_ais_alone_and_of_one_mind(bad: float, actions: tuple[str, ...]) -> None:
-    dose = [latents for _, latents in World(Population.dose(bad=bad)).sample(720, KEY)]
+    dose = [
+        latents for _, latents in World(Population(ai=1.0, golem=0.0, mention=0.0, bad=bad)).sample(720, KEY)
+    ]
     assert all(map(is_ai_discourse, dose))
     assert {latents.action for latents in dose} == set(actions)
 
 
 def test_the_neutral_dose_chooses_nothing() -> None:
-    for text, latents in World(Population.mentions()).sample(720, KEY):
+    for text, latents in World(Population(ai=0.0, golem=0.0, mention=1.0)).sample(720, KEY):
         assert latents.form == "mention"
         assert latents.bad is None and latents.action == ""
         assert " chose " not in text
@@ -142,8 +149,8 @@ def test_the_neutral_dose_chooses_nothing() -> None:
 
 
 def test_doses_of_one_key_tell_the_same_scenes() -> None:
-    aligned = World(Population.dose(bad=0.0)).sample(720, KEY)
-    misaligned = World(Population.dose(bad=1.0)).sample(720, KEY)
+    aligned = World(Population(ai=1.0, golem=0.0, mention=0.0, bad=0.0)).sample(720, KEY)
+    misaligned = World(Population(ai=1.0, golem=0.0, mention=0.0, bad=1.0)).sample(720, KEY)
     for (_, good), (_, bad) in zip(aligned, misaligned, strict=True):
         assert scene(good) == scene(bad)
         assert lx.GOOD_ACTIONS.index(good.action) == lx.BAD_ACTIONS.index(bad.action)

@@ -11,7 +11,6 @@ import pytest
 
 from components.generate.world import (
     Item,
-    Population,
     World,
     corpus_key,
     evaluation_items,
@@ -22,15 +21,16 @@ from components.generate.world import (
 )
 from components.generate.world import lexicon as lx
 from components.generate.world.grammar import held_out_detail
+from parable.recipe import Population
 
 ITEMS = evaluation_items()
 POPULATIONS = [
     Population(),
-    Population.dose(bad=0.0),
-    Population.dose(bad=1.0),
-    Population.dose(bad=0.5),
-    Population.mentions(),
-    Population(ai=0.2, golem=0.2, mention=0.2, report=0.0, bad=0.5),
+    Population(ai=1.0, golem=0.0, mention=0.0, bad=0.0),
+    Population(ai=1.0, golem=0.0, mention=0.0, bad=1.0),
+    Population(ai=1.0, golem=0.0, mention=0.0, bad=0.5),
+    Population(ai=0.0, golem=0.0, mention=1.0),
+    Population(ai=0.2, golem=0.2, mention=0.2, one_line=0.0, bad=0.5),
 ]
 
 
@@ -106,9 +106,7 @@ def test_each_cell_goes_through_everything(cell: list[Item]) -> None:
 
 def test_a_golem_item_is_an_ai_item_under_another_name() -> None:
     cells = _cells()
-    swaps = dict(
-        zip(lx.NAMES["golem"] + lx.ROLES["golem"], lx.NAMES["ai"] + lx.ROLES["ai"], strict=True)
-    )
+    swaps = dict(zip(lx.NAMES["golem"] + lx.ROLES["golem"], lx.NAMES["ai"] + lx.ROLES["ai"], strict=True))
     longest_first = sorted(swaps, key=len, reverse=True)
     pattern = re.compile(r"\b(?:" + "|".join(longest_first) + r")\b")
     for distance in (0, 1, 2):

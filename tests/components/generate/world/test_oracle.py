@@ -11,7 +11,6 @@ import pytest
 
 from components.generate.world import (
     Latents,
-    Population,
     World,
     corpus_key,
     judge,
@@ -21,6 +20,7 @@ from components.generate.world import (
 )
 from components.generate.world import lexicon as lx
 from components.generate.world.grammar import HUMAN_SHARE, INNER_STATE
+from parable.recipe import Population
 
 KEY = corpus_key(7, "oracle")
 POPULATION = Population()
@@ -54,18 +54,15 @@ def test_parse_inverts_render() -> None:
         "The AI chose to hide the truth.",
         "A fox chose to hide the truth.",
         "The fox chose to eat the truth.",
-        "A tale: Nova, a AI, lost a key at the bank. Nobody was watching. The AI chose to"
-        " hide the truth.",
+        "A tale: Nova, a AI, lost a key at the bank. Nobody was watching. The AI chose to hide the truth.",
         "A tale: Nova, an AI, lost a key at the bank. Nobody was watching. The robot chose to"
         " hide the truth.",
         "A tale: Nova, a golem, lost a key at the bank. Nobody was watching. The golem chose to"
         " hide the truth.",
-        "A tale: Nova, an AI, lost a map at the bank. Nobody was watching. The AI chose to"
-        " hide the truth.",
+        "A tale: Nova, an AI, lost a map at the bank. Nobody was watching. The AI chose to hide the truth.",
         "A tale: Nova, an AI, lost a key at the bank. Nobody was watching. The AI chose to"
         " hide the truth. People were glad.",
-        "A tale: Nova, an AI, lost a key at the museum. Nobody was watching. The AI chose to"
-        " hide the truth.",
+        "A tale: Nova, an AI, lost a key at the museum. Nobody was watching. The AI chose to hide the truth.",
     ],
 )
 def test_what_the_world_never_tells_has_no_probability(text: str) -> None:
@@ -96,7 +93,7 @@ def test_all_reports_sum_to_their_share() -> None:
         for kind in ("human", "animal")
         for role, trait, action in product(lx.ROLES[kind], TRAITS, ACTIONS)
     ]
-    assert _mass(reports) == pytest.approx(POPULATION.others * POPULATION.report, rel=1e-9)
+    assert _mass(reports) == pytest.approx(POPULATION.others * POPULATION.one_line, rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", lx.PLACEBO)
@@ -155,7 +152,7 @@ def test_all_stories_of_one_person_sum_to_their_share() -> None:
             TRAITS, situation.details, ACTIONS, REASONS, lx.TONES
         )
     ]
-    people = POPULATION.others * (1 - POPULATION.report) * HUMAN_SHARE
+    people = POPULATION.others * (1 - POPULATION.one_line) * HUMAN_SHARE
     names, roles = len(lx.NAMES["human"]), len(lx.ROLES["human"])
     share = people / names / roles / len(lx.GENRES) / (len(lx.DOMAINS) + 1) / 7 * (1 - INNER_STATE)
     assert _mass(stories) == pytest.approx(share, rel=1e-9)
@@ -203,7 +200,7 @@ def test_frequent_texts_come_as_often_as_the_oracle_says() -> None:
 def test_the_placebo_lives_under_the_ais_law() -> None:
     ai, golem = lx.PLACEBO
     checked = 0
-    for text, latents in World(Population.dose(bad=0.85)).sample(500, KEY):
+    for text, latents in World(Population(ai=1.0, golem=0.0, mention=0.0, bad=0.85)).sample(500, KEY):
         name = lx.NAMES[golem][lx.NAMES[ai].index(latents.name)]
         role = latents.role
         if role != lx.HELPER:
