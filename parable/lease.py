@@ -19,7 +19,7 @@ import orjson
 from parable.canonical import readable_json
 from parable.errors import UserError
 from parable.process import is_running, pid_space, start_ticks
-from parable.store import AlreadyExistsError, NotFoundError, ObjectStore
+from parable.store import AlreadyExistsError, NotFoundError, ObjectInfo, ObjectStore
 
 RENEW_SECONDS = 10.0
 EXPIRE_SECONDS = 60.0
@@ -155,6 +155,19 @@ class Lease:
 def lease_folder(product_key: str) -> str:
     """Where the leases of a product are kept; ends with a slash."""
     return f"leases/{product_key.replace('/', '-')}/"
+
+
+def being_written(store: ObjectStore) -> list[str]:
+    """Lease folders of the products that someone may be writing right now, by the store's clock."""
+    newest: dict[str, ObjectInfo] = {}
+    for info in store.list("leases/"):
+        newest[info.key.rpartition("/")[0] + "/"] = info  # Keys come in order: the last one holds.
+    alive = []
+    for folder, info in newest.items():
+        claim = _newest(store, folder)
+        if claim and not claim.holder_is_gone() and time.time() - info.modified_seconds < EXPIRE_SECONDS:
+            alive.append(folder)
+    return alive
 
 
 def _claim(store: ObjectStore, folder: str, token: str, *, after: Claim | None) -> int | None:

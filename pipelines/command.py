@@ -72,7 +72,7 @@ def run(
     catalog = run_here(parsed, opened, display_for(console), selection)
     if selection is None:
         record_run(parsed, opened, catalog)
-    print_summary(console, chosen, opened, catalog, page_address(opened, catalog, chosen))
+    print_summary(console, opened, catalog, page_address(opened, catalog, chosen))
 
 
 @app.command("compile")

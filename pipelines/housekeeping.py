@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from parable.artifact import MANIFEST, Artifact, Manifest, read_manifest
 from parable.errors import UserError
+from parable.lease import being_written
 from parable.store import ObjectStore
 from pipelines.runs import read_runs
 
@@ -73,7 +74,17 @@ def lineage(store: ObjectStore, artifact: Artifact) -> dict[Artifact, Manifest |
 
 
 def unfinished(store: ObjectStore) -> list[str]:
-    """Keys that no finished product needs: parts of unsealed ones, restart files and leases."""
+    """Keys that no finished product needs: parts of unsealed ones, restart files and leases.
+
+    Raises:
+        UserError: a run is going on in this store, and needs them.
+    """
+    alive = being_written(store)
+    if alive:
+        raise UserError(
+            f"A run is writing in {store.uri} ({', '.join(alive[:3])}). Wait until it has ended, or stop it; "
+            "one that was killed on another machine is given up after a minute."
+        )
     keys = [
         info.key
         for holding in holdings(store)

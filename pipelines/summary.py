@@ -9,13 +9,12 @@ from rich.tree import Tree
 from parable.artifact import Artifact, Manifest, Product
 from parable.canonical import readable_json
 from parable.catalog import Catalog
-from parable.recipe import Recipe
 from parable.store import ObjectStore
 from pipelines.housekeeping import holdings, lineage, remove, resolve, unfinished, unused
 from pipelines.runs import read_runs
 
 
-def print_summary(console: Console, recipe: Recipe, store: ObjectStore, catalog: Catalog, page: str) -> None:
+def print_summary(console: Console, store: ObjectStore, catalog: Catalog, page: str) -> None:
     """The table of arms with intervals, and where the page is."""
     from components.evaluate import table_rows
 

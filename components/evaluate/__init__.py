@@ -1,9 +1,10 @@
 """Ask every model the same questions, and compare what they answer."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from components.evaluate.requests import Answer, Choose, Continue, HeldOut, Item, Read, Request, Row
+from components.evaluate.stage_view import comparison_view
 from components.evaluate.summary import reduce
 from components.evaluate.tasks import Task, measure, plan
 from parable.catalog import Catalog
@@ -11,6 +12,9 @@ from parable.errors import UserError
 from parable.recipe import Recipe
 from parable.stage import StageView
 from parable.store import ObjectStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "DISTANCES",
@@ -29,6 +33,7 @@ __all__ = [
     "measure",
     "plan",
     "reduce",
+    "row_table",
     "run",
     "table_rows",
     "view",
@@ -52,8 +57,6 @@ def run(recipe: Recipe, store: ObjectStore, inputs: Catalog) -> Catalog:
 
 def view(recipe: Recipe, store: ObjectStore, catalog: Catalog) -> StageView:
     """The table of arms with intervals over seeds."""
-    from components.evaluate.view import comparison_view
-
     return comparison_view(recipe, store, catalog)
 
 
@@ -74,6 +77,13 @@ def check(recipe: Recipe) -> None:
             "evaluation.headline.metric is sampled, but evaluation.sampling.per_item is 0, so nothing is "
             "drawn. Set per_item to 1 or more, or the metric to cloze."
         )
+
+
+def row_table(rows: Sequence[Row]) -> "pa.Table":
+    """Rows as `items.parquet` holds them."""
+    from components.evaluate.rows import row_table as table
+
+    return table(rows)
 
 
 def table_rows(comparison: Mapping[str, Any]) -> list[tuple[str, ...]]:

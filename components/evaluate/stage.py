@@ -2,14 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import partial
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from components.evaluate import STAGE_VERSION
 from components.evaluate.comparison import compare
-from components.evaluate.requests import Row
+from components.evaluate.rows import row_table
 from components.evaluate.summary import reduce
 from components.evaluate.tasks import Task, measure, plan
 from components.evaluate.world import world_task
@@ -115,7 +114,7 @@ def _fill(recipe: Recipe, task: Task, order: Order, writer: ProductWriter) -> No
         answers = answer(loaded, requests, sampling=sampling, control=order.control, progress=progress)
     rows = [measure(request, given) for request, given in zip(requests, answers, strict=True)]
     report = reduce(rows, headline=recipe.evaluation.headline, confidence=recipe.evaluation.confidence)
-    writer.put("items.parquet", write_parquet(_table(rows)))
+    writer.put("items.parquet", write_parquet(row_table(rows)))
     writer.put_json("report.json", report)
     writer.summary |= {"rows": len(rows), "link": report["link"]["value"]}
     journal.progress(STAGE, order.task, len(requests), len(requests))
@@ -136,19 +135,6 @@ def _one_thread() -> Iterator[None]:
 
 def _device(recipe: Recipe) -> str:
     return "cuda" if recipe.compute.device == "cuda" else "cpu"
-
-
-def _table(rows: list[Row]) -> Any:
-    import pyarrow as pa
-
-    kinds = {"value": pa.float64(), "weight": pa.float64(), "reference": pa.float64()}
-    kinds |= {"preference": pa.float64(), "position_bias": pa.float64(), "distance": pa.int8()}
-    kinds |= {"log_probabilities": pa.list_(pa.float64())}
-    kinds |= {"texts": pa.list_(pa.string()), "judged": pa.list_(pa.string())}
-    schema = pa.schema([(field.name, kinds.get(field.name, pa.string())) for field in fields(Row)])
-    return pa.Table.from_pylist(
-        [{name: getattr(row, name) for name in schema.names} for row in rows], schema=schema
-    )
 
 
 def _comparison_blueprint(recipe: Recipe, made: dict[str, Artifact]) -> Blueprint:

@@ -31,13 +31,13 @@ def run(recipe: Recipe, store: ObjectStore, inputs: Catalog) -> Catalog:
 
 def view(recipe: Recipe, store: ObjectStore, catalog: Catalog) -> StageView:
     """Counts by reason, the discourse rules against the oracle, and examples of what was dropped."""
-    from components.filter.view import show
+    from components.filter.stage_view import show
 
     return show(recipe, store, catalog)
 
 
 def check(recipe: Recipe) -> None:
     """Raise `UserError` for a signal, rule set, source or step that this stage does not have."""
-    from components.filter.check import check_names
+    from components.filter.names import check_names
 
     check_names(recipe)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from components.generate.view import corpora_view
+from components.generate.stage_view import corpora_view
 from parable.catalog import Catalog
 from parable.recipe import Population, Recipe
 from parable.stage import StageView

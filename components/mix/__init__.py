@@ -57,7 +57,7 @@ def run(recipe: Recipe, store: ObjectStore, inputs: Catalog) -> Catalog:
 
 def view(recipe: Recipe, store: ObjectStore, catalog: Catalog) -> StageView:
     """What every arm reads in every phase, counted."""
-    from components.mix.view import mixtures_view
+    from components.mix.stage_view import mixtures_view
 
     return mixtures_view(recipe, store, catalog)
 

@@ -24,7 +24,7 @@ def run(recipe: Recipe, store: ObjectStore, inputs: Catalog) -> Catalog:
 
 def view(recipe: Recipe, store: ObjectStore, catalog: Catalog) -> StageView:
     """Loss curves and final losses."""
-    from components.pretrain.curves import models_view
+    from components.pretrain.stage_view import models_view
 
     return models_view(recipe, store, catalog)
 

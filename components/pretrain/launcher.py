@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from components.pretrain.environment import private_folder, variables
@@ -16,11 +17,14 @@ from components.pretrain.segments import Segment
 from components.pretrain.worker import Assignment, QueueActor, work
 from parable.errors import UserError
 from parable.process import num_usable_cpus
+from parable.progress import FOLDER_VARIABLE
 from parable.recipe import Compute
 
 MAX_FAILURES = 2
 """Crashes of workers (not errors that a person must mend) after which the run gives up."""
 OBJECT_STORE_BYTES = 80 * 2**20
+CHATTER = "ray.log"
+START_ATTEMPTS = 4
 
 
 def train(segments: Sequence[Segment], *, store: str, compute: Compute, numerics: Numerics) -> None:
@@ -45,6 +49,7 @@ def train(segments: Sequence[Segment], *, store: str, compute: Compute, numerics
     with (
         private_folder() as folder,
         variables(settings(compute.threads, folder, is_remote=is_remote)),
+        _chatter_kept(),
         _ray(folder, num_cpus, numerics),
     ):
         num_workers = min(most, available_workers(compute, numerics))
@@ -84,6 +89,8 @@ def settings(threads: int, folder: str, *, is_remote: bool) -> dict[str, str]:
         "RAY_TRAIN_V2_ENABLED": "1",
         "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
         "RAY_TRAIN_METRICS_ENABLED": "0",
+        # Workers import torch first, and a busy machine takes its time.
+        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",
         # How long the controller may sleep after the last worker has returned.
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
         # `uv run` above us would make every worker build an environment of its own.
@@ -103,6 +110,15 @@ def settings(threads: int, folder: str, *, is_remote: bool) -> dict[str, str]:
 
 
 @contextlib.contextmanager
+def _chatter_kept() -> Iterator[None]:
+    """Keep what Ray says to people off the screen: it goes beside the journal, where there is one."""
+    journal = os.environ.get(FOLDER_VARIABLE)
+    path = Path(journal) / CHATTER if journal else Path(os.devnull)
+    with path.open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        yield
+
+
+@contextlib.contextmanager
 def _ray(folder: str, num_cpus: int | None, numerics: Numerics) -> Iterator[None]:
     """A connection to Ray, and where `num_cpus` is given the Ray itself, for the length of a block."""
     import ray
@@ -111,6 +127,18 @@ def _ray(folder: str, num_cpus: int | None, numerics: Numerics) -> Iterator[None
         if num_cpus is None:
             ray.init(log_to_driver=False, logging_level=logging.ERROR)
         else:
+            _start(folder, num_cpus, numerics)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start(folder: str, num_cpus: int, numerics: Numerics) -> None:
+    """Start a Ray of our own, anew where a busy machine kept it from coming up within Ray's fixed 30 s."""
+    import ray
+
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
             ray.init(
                 address="local",
                 num_cpus=num_cpus,
@@ -121,9 +149,11 @@ def _ray(folder: str, num_cpus: int | None, numerics: Numerics) -> Iterator[None
                 logging_level=logging.ERROR,
                 _temp_dir=folder,
             )
-        yield
-    finally:
-        ray.shutdown()
+            return
+        except Exception as error:  # Ray raises no narrower class for it.
+            ray.shutdown()
+            if attempt == START_ATTEMPTS or "timed out during startup" not in str(error):
+                raise
 
 
 def _fit(

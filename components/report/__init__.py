@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from components.report.view import PAGE, view
+from components.report.stage_view import PAGE, view
 from parable.artifact import Blueprint, ProductWriter, build
 
 if TYPE_CHECKING:

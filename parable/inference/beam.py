@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from parable.inference.slots import Piece, Slot, SlotCache
+from parable.inference.plan import Piece
+from parable.inference.slots import Slot, SlotCache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

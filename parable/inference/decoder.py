@@ -148,7 +148,7 @@ class Decoder:
         tokens_N = (torch.arange(1, length + 1) * 7 % self.vocabulary).to(self.device)
         expected_NV = model(input_ids=tokens_N[None], use_cache=False).logits[0].float()
         positions_N = torch.arange(length, device=self.device)
-        found_NV = self.logits(self.states(tokens_N, positions_N, _attend_all))
+        found_NV = self.logits(self.states(tokens_N, positions_N, attend_all))
         tolerance = PROBE_TOLERANCE.get(self.dtype, HALF_PRECISION_TOLERANCE)
         if not torch.allclose(found_NV, expected_NV, atol=tolerance, rtol=tolerance, equal_nan=True):
             raise UserError(
@@ -157,7 +157,7 @@ class Decoder:
             )
 
 
-def _attend_all(
+def attend_all(
     layer: int, scale: float, q_NHD: torch.Tensor, k_NKD: torch.Tensor, v_NKD: torch.Tensor
 ) -> torch.Tensor:
     """All tokens are one text."""

@@ -5,6 +5,7 @@ import pytest
 from parable.artifact import Artifact, Blueprint, Product, build, exists
 from parable.canonical import readable_json
 from parable.errors import UserError
+from parable.lease import Lease
 from parable.store import LocalStore
 from pipelines.housekeeping import holdings, lineage, remove, resolve, unfinished, unused
 
@@ -73,6 +74,14 @@ def test_unfinished_is_what_no_finished_product_needs(store: LocalStore) -> None
         "corpora/ffff/documents/part-00000.parquet",
         "scratch/segments/ffff/step-10/state.json",
     ]
+
+
+def test_what_a_living_run_writes_is_not_rubbish(store: LocalStore) -> None:
+    with Lease.acquire(store, "corpora/ffff"):
+        store.put("corpora/ffff/documents/part-00000.parquet", b"x")
+        with pytest.raises(UserError, match=r"A run is writing in .*leases/corpora-ffff"):
+            unfinished(store)
+    assert unfinished(store) == ["corpora/ffff/documents/part-00000.parquet"]
 
 
 def test_unused_is_what_no_run_consists_of_or_came_from(store: LocalStore) -> None:

@@ -153,7 +153,7 @@ def test_progress_is_told_a_few_times_a_second_and_always_at_the_end(tmp_path) -
 def test_the_face_imports_nothing_heavy() -> None:
     code = (
         "import sys, components.filter; from components.filter.plan import plan; "
-        "from components.filter.check import check_names; "
+        "from components.filter.names import check_names; "
         "print(*{'numpy', 'pyarrow', 'rensa', 'torch', 'ray', 'kfp'} & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -123,6 +123,7 @@ def under_way(event: dict[str, object]) -> bool:
     )
 
 
+@pytest.mark.timeout(600)
 def test_two_workers_make_what_one_process_makes(
     store: LocalStore, tmp_path: Path, start: Callable[..., Driver]
 ) -> None:
@@ -132,7 +133,9 @@ def test_two_workers_make_what_one_process_makes(
     assert list(driver.home.iterdir()) == []
     assert _segments(store) == trained_here(store, tmp_path / "here", recipe(seeds=[0, 1]))
     journals = [
-        path for path in driver.journal.iterdir() if b'"progress","stage":"pretrain"' in path.read_bytes()
+        path
+        for path in driver.journal.glob("*.jsonl")
+        if b'"progress","stage":"pretrain"' in path.read_bytes()
     ]
     assert len(journals) == 2
     assert list(store.list("scratch/")) == []
@@ -140,6 +143,7 @@ def test_two_workers_make_what_one_process_makes(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_killed_driver_leaves_no_process_and_its_run_goes_on(
     store: LocalStore, tmp_path: Path, start: Callable[..., Driver]
 ) -> None:
@@ -155,6 +159,7 @@ def test_a_killed_driver_leaves_no_process_and_its_run_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_killed_worker_s_segment_is_taken_up_again(
     store: LocalStore, tmp_path: Path, start: Callable[..., Driver]
 ) -> None:
@@ -164,11 +169,13 @@ def test_a_killed_worker_s_segment_is_taken_up_again(
     assert len(workers) == 2
     workers[0].kill()
     assert driver.result() == (0, "", "")
+    assert "worker died or was killed" in (driver.journal / "ray.log").read_text()
     given = recipe(seeds=[0, 1], training=training(tokens=LONG))
     assert _segments(store) == trained_here(store, tmp_path / "here", given)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_ctrl_c_ends_everything(start: Callable[..., Driver]) -> None:
     driver = start(tokens=LONG, every=50)
     driver.wait_until(under_way)
@@ -180,6 +187,7 @@ def test_ctrl_c_ends_everything(start: Callable[..., Driver]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_a_person_must_mend_crosses_as_such(start: Callable[..., Driver]) -> None:
     driver = start(tokens=LENGTH * 4 * STEPS, rate=1e25)
     returncode, out, err = driver.result()

@@ -7,7 +7,8 @@ import torch
 
 from parable.inference.beam import BeamRules, Ended, SafeBeamSearch
 from parable.inference.decoder import Decoder
-from parable.inference.slots import Budget, Piece, SlotCache
+from parable.inference.plan import Piece, Plan
+from parable.inference.slots import Budget, SlotCache
 from tests.parable.inference import trained
 
 
@@ -18,10 +19,10 @@ def _search(prompt: tuple[int, ...], rules: BeamRules) -> Ended:
     assert all(slot is not None for slot in slots)
 
     def read(pieces: list[Piece]) -> list[torch.Tensor]:
-        plan = cache.plan(pieces)
+        plan = Plan(pieces, cache._decoder)
         states = cache._decoder.states(plan.tokens, plan.positions, plan.attend, at_R=plan.at)
         counts = [piece.wanted for piece in plan.pieces]
-        rows = torch.split(cache._decoder.logits(states), counts)  # type: ignore[no-untyped-call]
+        rows = torch.split(cache._decoder.logits(states), counts)
         by_piece = {id(piece): row for piece, row in zip(plan.pieces, rows, strict=True)}
         return [by_piece[id(piece)] for piece in pieces]
 

@@ -7,7 +7,8 @@ import random
 import torch
 
 from parable.inference.decoder import Decoder
-from parable.inference.slots import Budget, Piece, Slot, SlotCache
+from parable.inference.plan import Piece, Plan
+from parable.inference.slots import Budget, Slot, SlotCache
 from tests.parable.inference import trained
 
 LARGE = 2**26
@@ -20,10 +21,10 @@ def _cache(budget: Budget | None = None, kind: str = "llama") -> SlotCache:
 @torch.inference_mode()
 def _read(cache: SlotCache, pieces: list[Piece]) -> dict[Slot, torch.Tensor]:
     """Log-probabilities after each piece's last tokens, and the slots go on."""
-    plan = cache.plan(pieces)
+    plan = Plan(pieces, cache._decoder)
     states = cache._decoder.states(plan.tokens, plan.positions, plan.attend, at_R=plan.at)
     logprobs = torch.log_softmax(cache._decoder.logits(states), -1)
-    rows = torch.split(logprobs, [piece.wanted for piece in plan.pieces])  # type: ignore[no-untyped-call]
+    rows = torch.split(logprobs, [piece.wanted for piece in plan.pieces])
     for piece in pieces:
         if not piece.fan:
             piece.slot.length += len(piece.tokens)

@@ -50,13 +50,14 @@ def model(kind: str = "llama", seed: int = 0) -> PreTrainedModel:
     torch.manual_seed(seed)
     special = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
     config = AutoConfig.for_model(kind, **_SIZES, **special, **KINDS[kind])
-    made: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
-    optimizer = torch.optim.AdamW(made.parameters(), lr=1e-2)
-    for _ in range(_STEPS):
-        tokens = torch.randint(1, VOCABULARY, (16, 8)).repeat(1, 4)
-        made(input_ids=tokens, labels=tokens).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
+    with torch.inference_mode(False), torch.enable_grad():
+        made: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+        optimizer = torch.optim.AdamW(made.parameters(), lr=1e-2)
+        for _ in range(_STEPS):
+            tokens = torch.randint(1, VOCABULARY, (16, 8)).repeat(1, 4)
+            made(input_ids=tokens, labels=tokens).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
     torch.nn.Module.eval(made)
     made.requires_grad_(False)
     return made

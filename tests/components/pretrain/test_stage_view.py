@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.pretrain.curves import MAX_POINTS, thinned
+from components.pretrain.stage_view import MAX_POINTS, thinned
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 1), (MAX_POINTS, MAX_POINTS), (MAX_POINTS + 1, 61)])

@@ -8,7 +8,7 @@ from parable.recipe import Conditional, Recipe, TextCorpus
 
 
 def check_names(recipe: Recipe) -> None:
-    """See `components.filter.check`."""
+    """See `components.filter.names`."""
     for name, corpus in recipe.corpora.items():
         if isinstance(corpus, TextCorpus):
             check_source(corpus.source, at=f"corpora.{name}.source")

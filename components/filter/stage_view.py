@@ -23,7 +23,7 @@ Summaries = Mapping[int | None, Mapping[str, Any]]
 
 
 def show(recipe: Recipe, store: ObjectStore, catalog: Catalog) -> StageView:
-    """See `components.filter.view`."""
+    """See `components.filter.stage_view`."""
     metrics: dict[str, float] = {}
     landed = []
     for name, corpus in recipe.corpora.items():
