@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,6 +121,31 @@ def show(
     from pipelines.summary import print_product
 
     print_product(Console(), _existing(store), name, as_json=as_json)
+
+
+@app.command()
+def serve(
+    store: Store = DEFAULT_STORE,
+    model: Annotated[str | None, typer.Option(help="The model that is meant where none is named.")] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; off loopback it needs --keys.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=64535, help="Port of the API; metrics are 1000 above.")
+    ] = 8000,
+    keys: Annotated[Path | None, typer.Option(help="File of API keys and their scopes.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="All of the server's settings as JSON, in place of the options above.")
+    ] = None,
+) -> None:
+    """Serve the sealed checkpoints of a store over an OpenAI-compatible API, with evaluation and a page."""
+    # Looked up, not imported: pipelines and services know nothing of each other.
+    (entry,) = entry_points(group="parable.services", name="model_server")
+    server = entry.load()
+    if settings is not None:
+        server.serve_settings(settings, say=typer.echo)
+    else:
+        server.serve(store, model=model, port=port, host=host, keys=keys, say=typer.echo)
 
 
 @app.command()

@@ -42,17 +42,16 @@ def train(segments: Sequence[Segment], *, store: str, compute: Compute, numerics
     Raises:
         UserError: a segment can't be trained, or the workers asked for are not there.
     """
+    most = num_leaves(segments)
     is_remote = bool(os.environ.get("RAY_ADDRESS"))
-    most = num_usable_cpus() // compute.threads if compute.workers == "auto" else compute.workers
-    most = max(1, min(most, num_leaves(segments)))
-    num_cpus = None if is_remote else most * compute.threads
+    num_cpus = None if is_remote else own_cpus(compute, most)
     with (
         private_folder() as folder,
         variables(settings(compute.threads, folder, is_remote=is_remote)),
         _chatter_kept(),
         _ray(folder, num_cpus, numerics),
     ):
-        num_workers = min(most, available_workers(compute, numerics))
+        num_workers = workers_to_use(compute, numerics, most)
         _fit(segments, store=store, numerics=numerics, num_workers=num_workers, folder=folder)
 
 
@@ -62,25 +61,31 @@ def num_leaves(segments: Sequence[Segment]) -> int:
     return sum(segment.artifact not in parents for segment in segments)
 
 
-def available_workers(compute: Compute, numerics: Numerics) -> int:
-    """How many workers the connected cluster has room for.
+def own_cpus(compute: Compute, most: int) -> int:
+    """CPUs of a Ray of our own that is to hold at most so many workers."""
+    auto = max(1, num_usable_cpus() // compute.threads)
+    return min(most, auto if compute.workers == "auto" else compute.workers) * compute.threads
+
+
+def workers_to_use(compute: Compute, numerics: Numerics, most: int) -> int:
+    """How many workers to start on the connected cluster, at most so many.
 
     Raises:
-        UserError: fewer than the recipe asks for, or none.
+        UserError: it has room for fewer than the recipe asks for, or for none.
     """
     import ray
 
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     on_gpu = numerics.device == "cuda"
     available = int(resources.get("GPU", 0) if on_gpu else resources.get("CPU", 0) // compute.threads)
-    wanted = 1 if compute.workers == "auto" else compute.workers
+    wanted = min(most, max(available, 1) if compute.workers == "auto" else compute.workers)
     if available < wanted:
         what = "a GPU each" if on_gpu else f"{compute.threads} CPU each"
         raise UserError(
             f"compute.workers asks for {wanted} with {what}, and Ray has room for {available}. Set "
             f"compute.workers to {max(available, 1)} or auto, or give the cluster more nodes."
         )
-    return available
+    return wanted
 
 
 def settings(threads: int, folder: str, *, is_remote: bool) -> dict[str, str]:

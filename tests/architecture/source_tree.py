@@ -49,9 +49,7 @@ def read_modules(root: Path) -> Mapping[str, Module]:
         for package in PACKAGES
         for file in sorted((root / package).rglob("*.py"))
     }
-    return {
-        name: Module(name, file, tuple(_imports(root, file, files))) for name, file in files.items()
-    }
+    return {name: Module(name, file, tuple(_imports(root, file, files))) for name, file in files.items()}
 
 
 def cycles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:

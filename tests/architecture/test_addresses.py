@@ -11,9 +11,7 @@ import pytest
 from tests.architecture.source_tree import ROOT
 
 FORBIDDEN = {
-    "a home folder": re.compile(
-        r"(?<![\w.$}])/(?:(?:home|Users)/[A-Za-z]|root/)|\b[A-Z]:\\Users\\"
-    ),
+    "a home folder": re.compile(r"(?<![\w.$}])/(?:(?:home|Users)/[A-Za-z]|root/)|\b[A-Z]:\\Users\\"),
     "a package registry": re.compile(
         r"\b(?:(?:test\.)?pypi\.org|files\.pythonhosted\.org|registry\.npmjs\.org"
         r"|(?:static\.)?crates\.io|proxy\.golang\.org|repo1?\.maven\.(?:apache\.)?org"
@@ -46,9 +44,7 @@ def test_the_patterns_find_their_breach(line: str, what: str) -> None:
     assert FORBIDDEN[what].search(line)
 
 
-@pytest.mark.parametrize(
-    "line", ["$HOME/.cache", "~/.cache", "GET /homepage", "a/home/b", "/rooted"]
-)
+@pytest.mark.parametrize("line", ["$HOME/.cache", "~/.cache", "GET /homepage", "a/home/b", "/rooted"])
 def test_the_patterns_leave_the_rest_alone(line: str) -> None:
     assert not any(pattern.search(line) for pattern in FORBIDDEN.values())
 

@@ -58,9 +58,7 @@ def test_no_file_silences_print_or_blind_except() -> None:
         f"{module.file}:{number}"
         for module in modules().values()
         if module.file.as_posix() not in MAY_SILENCE
-        for number, line in enumerate(
-            (ROOT / module.file).read_text(encoding="utf-8").splitlines(), start=1
-        )
+        for number, line in enumerate((ROOT / module.file).read_text(encoding="utf-8").splitlines(), start=1)
         if "noqa" in line and any(rule in line for rule in ("T20", "BLE", "E722"))
     ]
     assert silencers == []

@@ -17,7 +17,7 @@ def assert_one_paragraph(finished: Finished, *said: str) -> None:
     assert "Traceback" not in finished.err + finished.out
     for words in said:
         assert words in message, message
-    assert re.search(r"\.$", message), message
+    assert re.search(r"[.?]$", message), message
     assert len(message) < 700, message
 
 
@@ -30,7 +30,7 @@ def test_help_names_every_command() -> None:
     finished = parable("--help", cwd=Path.cwd())
     assert finished.code == 0
     commands = re.findall(r"^  ([a-z]+) {2,}\S", finished.out, re.MULTILINE)
-    assert commands == ["run", "compile", "list", "show", "clean"]
+    assert commands == ["run", "compile", "list", "show", "serve", "clean"]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def test_the_ir_has_one_task_a_stage_each_fed_by_the_one_before(compiled: Path) 
     spec = yaml.safe_load(compiled.read_text())
     tasks = spec["root"]["dag"]["tasks"]
     assert sorted(tasks) == sorted(STAGES)
-    for before, stage in zip(STAGES, STAGES[1:], strict=False):
+    for before, stage in pairwise(STAGES):
         assert tasks[stage]["dependentTasks"] == [before]
         source = tasks[stage]["inputs"]["artifacts"]["inputs"]["taskOutputArtifact"]
         assert source == {"producerTask": before, "outputArtifactKey": "catalog"}

@@ -10,7 +10,9 @@ import orjson
 import psutil
 import pytest
 
-from parable.store import open_store
+from parable.artifact import Product
+from parable.store import LocalStore, open_store
+from pipelines.housekeeping import holdings
 from tests.support.minio_server import MinioServer
 from tests.support.small_run import (
     QUICKSTART,
@@ -131,7 +133,11 @@ def test_a_run_killed_in_a_stage_leaves_no_process_and_goes_on(
     if stage == "pretrain":
         run.wait_for(lambda event: event.get("stage") == stage and 0 < event.get("done", 0) < event["total"])
     assert run.end(signal.SIGKILL) == []
-    assert not [path for path in store.rglob("manifest.json") if path.parent.parent.name == "reports"]
+    opened = LocalStore(store)
+    for held in holdings(opened):
+        if held.sealed:
+            product = Product(opened, held.artifact)
+            assert [product.read(path) for path in product.files()], f"{held.artifact} is not whole"
 
 
 def test_after_all_kills_every_product_is_what_an_uninterrupted_run_makes(

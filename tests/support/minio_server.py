@@ -167,9 +167,7 @@ class MinioServer:
         ]
 
     def _server_environment(self) -> dict[str, str]:
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith("MINIO_")
-        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MINIO_")}
         return inherited | {
             "MINIO_ROOT_USER": self.access_key,
             "MINIO_ROOT_PASSWORD": self.secret_key,

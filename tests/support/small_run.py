@@ -22,8 +22,9 @@ QUICKSTART = ROOT / "recipes" / "quickstart.yaml"
 PARABLE = str(Path(sys.executable).with_name("parable"))
 TIMEOUT_SECONDS = 240.0
 WORDS = (
-    "the of and a to in is it that was for on are with as they be at one have this from by word but what some we can "
-    "out other were all there when up use your how said an each she which do their time if will way about many then"
+    "the of and a to in is it that was for on are with as they be at one have this from by word but what "
+    "some we can out other were all there when up use your how said an each she which do their time if will way "
+    "about many then"
 ).split()
 
 
@@ -70,9 +71,7 @@ def small_settings(texts: Path) -> list[str]:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment, as wide as a terminal and without its store."""
-    kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PARABLE_", "AWS_"))
-    }
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PARABLE_", "AWS_"))}
     return {**kept, "COLUMNS": "200", "PYTHONWARNINGS": "default", **(extra or {})}
 
 
@@ -133,11 +132,14 @@ class StartedRun:
         return [me, *me.children(recursive=True)]
 
     def end(self, number: signal.Signals) -> list[psutil.Process]:
-        """Send the command a signal; the processes that are left ten seconds later."""
+        """Send the command a signal; the processes that are left half a minute later.
+
+        All of ours are gone at once; Ray's own agents look for their parent every few seconds.
+        """
         family = self.family()
         self.process.send_signal(number)
         self.process.wait(20)
-        return psutil.wait_procs(family, timeout=10)[1]
+        return psutil.wait_procs(family, timeout=30)[1]
 
     @property
     def output(self) -> str:

@@ -24,9 +24,7 @@ def test_a_page_opens_at_the_asked_width(open_page: OpenPage, tmp_path: Path) ->
         ("throw new Error('broken')", "threw: broken"),
     ],
 )
-def test_a_page_with_a_fault_fails(
-    browser: Browser, tmp_path: Path, script: str, fault: str
-) -> None:
+def test_a_page_with_a_fault_fails(browser: Browser, tmp_path: Path, script: str, fault: str) -> None:
     file = tmp_path / "page.html"
     file.write_text(_PAGE.format(script=script))
     with pytest.raises(AssertionError, match=fault), opening_pages(browser) as open_page:

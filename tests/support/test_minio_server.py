@@ -54,9 +54,7 @@ def test_a_killed_server_comes_back_on_its_port_with_its_data(mortal_minio: Mini
 def test_the_stand_in_stores_but_is_not_called_real(stand_in: MinioServer) -> None:
     bucket = stand_in.new_bucket()
     stand_in.client().put_object(bucket, "a/b", io.BytesIO(b"abc"), 3)
-    assert [one.object_name for one in stand_in.client().list_objects(bucket, recursive=True)] == [
-        "a/b"
-    ]
+    assert [one.object_name for one in stand_in.client().list_objects(bucket, recursive=True)] == ["a/b"]
     assert not stand_in.is_real
 
 

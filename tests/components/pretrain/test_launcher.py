@@ -17,12 +17,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from components.pretrain.launcher import num_leaves, settings
+from components.pretrain.launcher import num_leaves, own_cpus, settings
 from components.pretrain.numerics import apply
 from components.pretrain.stage import plan_models
 from components.pretrain.training import Sources, train_segment
 from parable.progress import Journal, JournalFollower
-from parable.recipe import Recipe
+from parable.recipe import Compute, Recipe
 from parable.store import LocalStore
 from tests.components.pretrain.example import LENGTH, STEPS, mixed, numerics, planned, recipe, training
 
@@ -201,6 +201,11 @@ def test_more_workers_than_branches_are_never_started(store: LocalStore) -> None
     segments = planned(store, recipe(seeds=[0, 1])).segments
     assert num_leaves(segments) == 4
     assert num_leaves(segments[:1]) == 1
+
+
+def test_a_ray_of_our_own_has_room_for_the_workers_that_can_be_busy() -> None:
+    assert own_cpus(Compute(workers=2, threads=1), 1) == 1
+    assert own_cpus(Compute(workers=2, threads=3), 5) == 6
 
 
 def test_a_cluster_of_others_is_left_as_it_is() -> None:
