@@ -38,6 +38,7 @@ PART_BYTES = 8 << 20
 NUM_ATTEMPTS = 5
 FIRST_WAIT_SECONDS = 0.25
 LARGEST_WAIT_SECONDS = 4.0
+MAX_CONNECTIONS = 16
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 60.0
 DEFAULT_REGION = "us-east-1"
@@ -94,6 +95,7 @@ class MinioStore:
             secure=parts.scheme == "https",
             region=environment.get("AWS_REGION") or DEFAULT_REGION,
             http_client=urllib3.PoolManager(
+                maxsize=MAX_CONNECTIONS,
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS),
                 # Retries are ours: they must tell an outage from a refusal.
                 retries=False,

@@ -1,0 +1,1 @@
+"""Services that outlive a run: so far the model server."""

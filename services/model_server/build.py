@@ -1,0 +1,56 @@
+"""From settings to an application over the real engine and a real store."""
+
+import os
+from pathlib import Path
+
+import psutil
+from fastapi import FastAPI
+
+from parable.store import open_store
+from services.model_server.app import create_app
+from services.model_server.engine.options import EngineOptions
+from services.model_server.engine.torch_engine import TorchEngine
+from services.model_server.models.resident import Limits
+from services.model_server.models.stored import Place, StoredModels
+from services.model_server.settings import ServerSettings
+
+_WEIGHT_BYTES = {"float32": 4, "bfloat16": 2}
+_MEMORY_SHARE = 0.5
+"""Of the machine's memory, what weights may take; keys, values and everything else need the rest."""
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def build_app(settings: ServerSettings) -> FastAPI:
+    """An application that serves the checkpoints of a store by the torch engine.
+
+    Raises:
+        UserError: the store can't be opened, or the settings contradict each other.
+    """
+    settings.check()
+    store = open_store(settings.store)
+    engine = TorchEngine(
+        EngineOptions(device=settings.device, dtype=settings.dtype, num_threads=settings.num_threads)
+    )
+    limits = Limits(
+        memory_bytes=settings.memory_bytes or int(_MEMORY_SHARE * _machine_bytes()),
+        weight_bytes=_WEIGHT_BYTES[settings.dtype],
+        drain_seconds=settings.drain_seconds,
+    )
+    place = Place(cache=settings.cache or _default_cache(), limits=limits, cache_bytes=settings.cache_bytes)
+    models = StoredModels(store, engine, place, default=settings.model)
+    return create_app(settings, engine=engine, models=models, store=store)
+
+
+def _machine_bytes() -> int:
+    """Memory that this process may use: the machine's, or what its control group leaves of it."""
+    total = int(psutil.virtual_memory().total)
+    try:
+        limit = _CGROUP_LIMIT.read_text().strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdigit() else total
+
+
+def _default_cache() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "parable" / "models"

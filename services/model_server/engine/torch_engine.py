@@ -1,0 +1,366 @@
+"""The engine over transformers models, in a process of its own that may hang or die without harm.
+
+This side imports no torch. It sends requests, gives out what comes back, and watches: a process that ends,
+or shows no progress for too long, is ended for good, and another one loads the models that it had. Only
+the requests that it was working on fail.
+"""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from services.model_server.engine.base import (
+    Chunk,
+    DeadlineExceededError,
+    EngineError,
+    EngineHealth,
+    EngineRestartedError,
+    GenerateRequest,
+    ModelFacts,
+    ModelFolder,
+    RequestRefusedError,
+    Scored,
+    ScoreRequest,
+)
+from services.model_server.engine.checks import check
+from services.model_server.engine.mailbox import Mailbox
+from services.model_server.engine.options import EngineOptions
+from services.model_server.engine.process import EngineProcess
+from services.model_server.engine.wire import Frame, FrameTooLargeError, request_to_plain
+
+WATCH_SECONDS = 0.25
+FIRST_BACKOFF_SECONDS = 0.1
+MOST_BACKOFF_SECONDS = 10.0
+RESTARTED = "the engine's process had to be started anew while it worked on this; send it again"
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Resident:
+    """A model that is loaded, or on its way."""
+
+    folder: ModelFolder
+    facts: "asyncio.Future[ModelFacts]"
+    was_loaded: bool = False
+
+
+@dataclass(slots=True)
+class _Beat:
+    """What the process last said of itself."""
+
+    busy: bool = False
+    num_steps: int = 0
+    num_running: int = 0
+    num_waiting: int = 0
+    cache_usage: float = 0.0
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Since when there was no progress; a machine that slept does not count as a process that hung."""
+
+    silent_seconds: float = 0.0
+    beat: _Beat = field(default_factory=_Beat)
+    _ticked: float = field(default_factory=time.monotonic)
+
+    def note(self, beat: _Beat) -> None:
+        if not beat.busy or beat.num_steps != self.beat.num_steps:
+            self.silent_seconds = 0.0
+        self.beat = beat
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        self.silent_seconds += min(now - self._ticked, 2 * WATCH_SECONDS)
+        self._ticked = now
+
+
+class TorchEngine:
+    """Models that answer, from a child process."""
+
+    def __init__(self, options: EngineOptions | None = None) -> None:
+        """Nothing is started yet."""
+        self._options = options or EngineOptions()
+        self._process: EngineProcess | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+        self._residents: dict[str, _Resident] = {}
+        self._mailboxes: dict[int, Mailbox] = {}
+        self._numbers = itertools.count()
+        self._watch = _Watch()
+        self._restarts = 0
+
+    async def start(self) -> None:
+        """Start the process; returns when it answers.
+
+        Raises:
+            EngineError: it does not come up.
+        """
+        self._supervisor = asyncio.create_task(self._supervise(), name="supervise the engine")
+        try:
+            async with asyncio.timeout(self._options.start_seconds):
+                await self._up.wait()
+        except TimeoutError as error:
+            await self.stop()
+            raise EngineError("the engine's process did not come up; its own messages say why") from error
+
+    async def stop(self) -> None:
+        """End the process now."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._supervisor
+            self._supervisor = None
+        for resident in self._residents.values():
+            if not resident.facts.done():
+                resident.facts.set_exception(EngineRestartedError("the engine was stopped"))
+                resident.facts.exception()
+        self._residents.clear()
+
+    async def load(self, model: ModelFolder) -> ModelFacts:
+        """Load a model beside those that are loaded; one that is there already is not loaded again.
+
+        Raises:
+            RequestRefusedError: its architecture is not supported, or its files are no model.
+            EngineRestartedError: the process ended over it.
+            EngineError: it was not loaded in time.
+        """
+        resident = self._residents.get(model.key)
+        if resident is None:
+            resident = _Resident(model, asyncio.get_running_loop().create_future())
+            self._residents[model.key] = resident
+            if self._up.is_set():
+                self._post_load(resident)
+        try:
+            # Not wait_for, which can lose a cancellation that comes with the result.
+            async with asyncio.timeout(self._options.load_seconds):
+                return await asyncio.shield(resident.facts)
+        except TimeoutError as error:
+            await self.unload(model.key)
+            raise EngineError(f"the model {model.key} was not loaded in time") from error
+
+    async def unload(self, key: str) -> None:
+        """Forget a model; requests for it fail."""
+        resident = self._residents.pop(key, None)
+        if resident is None:
+            return
+        if not resident.facts.done():
+            resident.facts.set_exception(RequestRefusedError(f"the model {key} was unloaded"))
+            resident.facts.exception()
+        self._post({"do": "unload", "key": key})
+
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
+        """Chunks as they are made; closing the iterator cancels the request within one step.
+
+        Raises:
+            RequestRefusedError: the model can't do this.
+            DeadlineExceededError: it was not finished in time.
+            EngineRestartedError: the process ended meanwhile.
+        """
+        deadline = _Deadline(request.deadline_seconds)
+        await self._fit(request, deadline)
+        number, mailbox = self._open()
+        left = request.draws
+        try:
+            await self._send("generate", number, request)
+            while left:
+                for chunk in await deadline.wait(mailbox.chunks()):
+                    left -= chunk.finish is not None
+                    yield chunk
+        finally:
+            self._close(number, finished=not left)
+
+    async def score(self, request: ScoreRequest) -> tuple[Scored, ...]:
+        """Scores in the order of the sequences; raises as `generate`. Cancelling the task cancels it."""
+        deadline = _Deadline(request.deadline_seconds)
+        await self._fit(request, deadline)
+        if not request.sequences:
+            return ()
+        number, mailbox = self._open()
+        finished = False
+        try:
+            await self._send("score", number, request)
+            scores = await deadline.wait(mailbox.scores())
+            finished = True
+        finally:
+            self._close(number, finished=finished)
+        return scores
+
+    @property
+    def health(self) -> EngineHealth:
+        """How it is now."""
+        watch = self._watch
+        return EngineHealth(
+            ready=self._up.is_set(),
+            progressing=self._up.is_set() and watch.silent_seconds < self._options.hang_seconds / 2,
+            seconds_since_progress=watch.silent_seconds,
+            restarts=self._restarts,
+            num_running=watch.beat.num_running,
+            num_waiting=watch.beat.num_waiting,
+            cache_usage=watch.beat.cache_usage,
+        )
+
+    async def _fit(self, request: GenerateRequest | ScoreRequest, deadline: "_Deadline") -> None:
+        """Wait until the model is there (it may be on its way back), and check the request."""
+        resident = self._residents.get(request.model)
+        if resident is None:
+            raise RequestRefusedError(f"the model {request.model} is not loaded")
+        check(request, await deadline.wait(asyncio.shield(resident.facts)))
+
+    def _open(self) -> tuple[int, Mailbox]:
+        number, mailbox = next(self._numbers), Mailbox()
+        self._mailboxes[number] = mailbox
+        return number, mailbox
+
+    def _close(self, number: int, *, finished: bool) -> None:
+        answered = self._mailboxes.pop(number, None) is None
+        if not (finished or answered):
+            self._post({"do": "cancel", "id": number})
+
+    def _post(self, frame: Frame) -> None:
+        if self._process is not None:
+            self._process.post(frame)
+
+    def _post_load(self, resident: _Resident) -> None:
+        self._post({"do": "load", "key": resident.folder.key, "folder": str(resident.folder.folder)})
+
+    async def _send(self, do: str, number: int, request: GenerateRequest | ScoreRequest) -> None:
+        if self._process is None:
+            raise EngineRestartedError(RESTARTED)
+        try:
+            await self._process.send({"do": do, "id": number, "request": request_to_plain(request)})
+        except FrameTooLargeError as error:
+            raise RequestRefusedError(f"the request is {error}") from error
+
+    async def _supervise(self) -> None:
+        """Keep a process running, for ever."""
+        backoff = 0.0
+        while True:
+            await asyncio.sleep(backoff)
+            self._watch = _Watch()
+            process = await EngineProcess.start(self._options)
+            logger.info("engine process %d started", process.pid)
+            self._process = process
+            try:
+                await self._attend(process)
+            finally:
+                came_up = self._up.is_set()
+                self._up.clear()
+                self._process = None
+                await process.kill()
+                self._give_up()
+            self._restarts += 1
+            backoff = 0.0 if came_up else min(MOST_BACKOFF_SECONDS, max(FIRST_BACKOFF_SECONDS, 2 * backoff))
+
+    async def _attend(self, process: EngineProcess) -> None:
+        """Take what a process says, until it ends or hangs."""
+        listener = asyncio.create_task(self._listen(process))
+        try:
+            while not listener.done():
+                await asyncio.wait([listener], timeout=WATCH_SECONDS)
+                self._watch.tick()
+                options = self._options
+                patience = options.hang_seconds if self._up.is_set() else options.start_seconds
+                if self._watch.silent_seconds > patience:
+                    logger.error("engine process %d made no progress for %.1f s", process.pid, patience)
+                    return
+            logger.error("engine process %d ended", process.pid)
+        finally:
+            listener.cancel()
+            with suppress(asyncio.CancelledError, FrameTooLargeError):
+                await listener
+
+    async def _listen(self, process: EngineProcess) -> None:
+        async for frame in process.frames():
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        for kind, value in frame.items():
+            match kind:
+                case "tokens":
+                    for number, draw, tokens, finish in value:
+                        if (mailbox := self._mailboxes.get(number)) is not None:
+                            mailbox.put_tokens(draw, tokens, finish)
+                case "scores":
+                    for number, scores in value:
+                        if (mailbox := self._mailboxes.get(number)) is not None:
+                            mailbox.put_scores(scores)
+                case "failed":
+                    self._fail(value, EngineError)
+                case "refused":
+                    self._fail(value, RequestRefusedError)
+                case "beat":
+                    self._take_beat(_Beat(**value))
+                case "loaded":
+                    self._take_loaded(ModelFacts(**value))
+                case "not_loaded":
+                    self._take_not_loaded(*value)
+
+    def _fail(self, numbered: list[list[Any]], kind: type[EngineError]) -> None:
+        for number, reason in numbered:
+            # Out of the list at once: an answer that has come needs no cancelling.
+            if (mailbox := self._mailboxes.pop(number, None)) is not None:
+                mailbox.fail(kind(reason))
+
+    def _take_beat(self, beat: _Beat) -> None:
+        self._watch.note(beat)
+        if not self._up.is_set():
+            self._up.set()
+            for resident in self._residents.values():
+                self._post_load(resident)
+
+    def _take_loaded(self, facts: ModelFacts) -> None:
+        resident = self._residents.get(facts.key)
+        if resident is None:
+            self._post({"do": "unload", "key": facts.key})
+        elif not resident.facts.done():
+            resident.was_loaded = True
+            resident.facts.set_result(facts)
+
+    def _take_not_loaded(self, key: str, reason: str) -> None:
+        resident = self._residents.pop(key, None)
+        if resident is not None and not resident.facts.done():
+            resident.facts.set_exception(RequestRefusedError(f"the model {key} can't be loaded: {reason}"))
+            resident.facts.exception()
+
+    def _give_up(self) -> None:
+        """A process has gone: its requests fail, and its models are to be loaded again.
+
+        A model that was being loaded may be what it died of, and is not tried again.
+        """
+        for mailbox in self._mailboxes.values():
+            mailbox.fail(EngineRestartedError(RESTARTED))
+        self._mailboxes.clear()
+        loop = asyncio.get_running_loop()
+        for key, resident in list(self._residents.items()):
+            if resident.facts.done():
+                resident.facts = loop.create_future()
+            elif not resident.was_loaded:
+                del self._residents[key]
+                resident.facts.set_exception(EngineRestartedError(RESTARTED))
+                resident.facts.exception()
+
+
+class _Deadline:
+    """Waits no longer than a request may take altogether."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    async def wait(self, awaitable: Awaitable[Answer]) -> Answer:
+        """What is awaited.
+
+        Raises:
+            DeadlineExceededError: it did not come in time.
+        """
+        left = None if self._end is None else max(0.0, self._end - time.monotonic())
+        try:
+            async with asyncio.timeout(left):
+                return await awaitable
+        except TimeoutError as error:
+            raise DeadlineExceededError("the request was not finished within its deadline") from error

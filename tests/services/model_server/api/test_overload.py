@@ -1,0 +1,64 @@
+"""More than can be done: some wait, some come again, nobody gets an error that is not meant for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import httpx
+
+from services.model_server import ServerSettings
+from services.model_server.engine.base import RequestClass
+from services.model_server.settings import QueueBounds
+from tests.services.model_server.doubles import BigramEngine, FixedModels, table
+from tests.services.model_server.live import Live, run_live
+
+SMALL = QueueBounds(
+    running_requests=2,
+    running_tokens=1000,
+    waiting_requests=3,
+    waiting_tokens=300,
+    patience_seconds=30,
+    deadline_seconds=60,
+)
+ASK = {"model": "latest", "prompt": "The AI", "max_tokens": 10, "temperature": 0}
+SCORE = {**ASK, "max_tokens": 1, "echo": True, "logprobs": 1}
+
+
+def test_past_the_bound_requests_come_again_and_the_others_are_served() -> None:
+    async def storm(url: str) -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+            return await asyncio.gather(*(client.post("/v1/completions", json=ASK) for _ in range(20)))
+
+    engine, models = BigramEngine({"a": table(0)}, step_seconds=0.02), FixedModels()
+    with run_live(engine, models, ServerSettings(interactive=SMALL)) as live:
+        answers = asyncio.run(storm(live.url))
+        assert (models.num_leases, live.server.num_active, engine.num_open) == (0, 0, 0)
+    assert Counter(answer.status_code for answer in answers) == {200: 5, 429: 15}
+    for answer in answers:
+        if answer.status_code == 429:
+            assert int(answer.headers["retry-after"]) >= 1
+            assert answer.json()["error"]["type"] == "rate_limit_error"
+
+
+def test_evaluation_that_waits_does_not_hold_up_the_others() -> None:
+    async def ask(live: Live) -> tuple[bool, int]:
+        async with httpx.AsyncClient(base_url=live.url, timeout=30, trust_env=False) as client:
+            scores = [asyncio.create_task(client.post("/v1/completions", json=SCORE)) for _ in range(5)]
+            while live.server.admission.num_waiting(RequestClass.EVALUATION) < 3:
+                await asyncio.sleep(0.01)
+            answer = await client.post("/v1/completions", json={**ASK, "max_tokens": 1})
+            some_wait = not all(score.done() for score in scores)
+            assert {(await score).status_code for score in scores} == {200}
+            return some_wait, answer.status_code
+
+    engine = BigramEngine({"a": table(0)}, step_seconds=0.5)
+    with run_live(engine, FixedModels(), ServerSettings(evaluation=SMALL)) as live:
+        assert asyncio.run(ask(live)) == (True, 200)
+
+
+def test_what_can_never_fit_is_refused_for_good() -> None:
+    settings = ServerSettings(interactive=SMALL)
+    with run_live(BigramEngine({"a": table(0)}), FixedModels(), settings) as live, live.client() as client:
+        response = client.post("/v1/completions", json={**ASK, "n": 100})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "never_fits")

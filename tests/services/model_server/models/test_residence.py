@@ -1,0 +1,176 @@
+"""Models within a budget: loaded once, kept while they are used, given up when they are not."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from parable.artifact import Artifact
+from parable.store import LocalStore
+from services.model_server.models.base import ModelUnavailableError, NoRoomError
+from services.model_server.models.folders import CheckpointRefusedError
+from services.model_server.models.resident import Limits
+from tests.services.model_server.models.double import CountingEngine
+from tests.services.model_server.models.serving import MODEL_BYTES, meaning, serving, until
+from tests.services.model_server.support import damage, end_run, model_files, point, seal
+
+TWO_FIT = Limits(memory_bytes=2 * MODEL_BYTES + 1000, room_seconds=0.2)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    """Four arms whose models have equal sizes."""
+    store = LocalStore(tmp_path / "store")
+    for arm in "abcd":
+        point(store, arm, [seal(store, model_files(arm.upper()))])
+    end_run(store, list("abcd"), baseline="a")
+    return store
+
+
+def test_concurrent_first_uses_load_once(store: LocalStore, tmp_path: Path) -> None:
+    async def play() -> None:
+        engine = CountingEngine(gate=asyncio.Event())
+        assert engine.gate is not None
+        async with serving(store, engine, tmp_path) as models:
+            asks = [asyncio.create_task(meaning(models, name)) for name in ("b", "toy.b.seed-0@100", "b") * 4]
+            await asyncio.sleep(0.05)
+            asks.pop(0).cancel()  # That one gives up does not end it for the others.
+            engine.gate.set()
+            assert {await ask for ask in asks} == {"toy.b.seed-0@100"}
+            assert len(engine.loads) == len(set(engine.loads)) == 2  # And the default.
+
+    asyncio.run(play())
+
+
+def test_the_least_recently_used_makes_room_and_comes_back(store: LocalStore, tmp_path: Path) -> None:
+    async def play() -> None:
+        engine = CountingEngine()
+        async with serving(store, engine, tmp_path, limits=TWO_FIT) as models:
+            await until(lambda: models.ready)
+            for name in ("b", "c", "b", "d", "b"):
+                assert await meaning(models, name) == f"toy.{name}.seed-0@100"
+            loaded = [one.arm for one in models.list() if one.loaded]
+            assert loaded == ["a", "b"]  # The default stays.
+            assert engine.most_bytes <= TWO_FIT.memory_bytes
+
+    asyncio.run(play())
+
+
+def test_a_model_in_use_is_not_taken_away(store: LocalStore, tmp_path: Path) -> None:
+    async def play() -> None:
+        engine = CountingEngine()
+        async with serving(store, engine, tmp_path, limits=TWO_FIT) as models, AsyncExitStack() as held:
+            await until(lambda: models.ready)
+            served = await held.enter_async_context(models.lease("b"))
+            with pytest.raises(
+                NoRoomError, match=r"segments\.\w+@100 takes [\d,]+ bytes of memory; models in use"
+            ):
+                await meaning(models, "c")
+            assert served.key in engine.loaded
+            waiting = asyncio.create_task(meaning(models, "c"))
+            await asyncio.sleep(0.05)
+            await held.aclose()
+            assert await waiting == "toy.c.seed-0@100"
+            assert served.key not in engine.loaded
+
+    asyncio.run(play())
+
+
+def test_a_model_that_can_never_fit_is_refused_at_once(store: LocalStore, tmp_path: Path) -> None:
+    async def play() -> None:
+        limits = Limits(memory_bytes=MODEL_BYTES // 2, room_seconds=60.0)
+        async with serving(store, CountingEngine(), tmp_path, limits=limits) as models:
+            with pytest.raises(
+                NoRoomError, match=r"the server has [\d,]+ for models\. Raise its memory budget"
+            ):
+                await meaning(models, "b")
+            assert not models.ready
+
+    asyncio.run(play())
+
+
+def test_what_a_model_really_takes_counts(store: LocalStore, tmp_path: Path) -> None:
+    half = point(store, "half", [seal(store, model_files("H", dtype="bfloat16"))])
+
+    async def play() -> None:
+        engine = CountingEngine()  # Keeps the weights as they are at rest.
+        limits = Limits(memory_bytes=int(2.5 * MODEL_BYTES), room_seconds=0.2)
+        async with serving(store, engine, tmp_path, limits=limits) as models, AsyncExitStack() as held:
+            await until(lambda: models.ready)
+            await held.enter_async_context(models.lease("b"))
+            with pytest.raises(NoRoomError):
+                await meaning(models, half)
+        limits = Limits(memory_bytes=int(2.6 * MODEL_BYTES), weight_bytes=2, room_seconds=0.2)
+        async with serving(store, engine, tmp_path, limits=limits) as models, AsyncExitStack() as held:
+            await until(lambda: models.ready)
+            await held.enter_async_context(models.lease("b"))
+            await held.enter_async_context(models.lease(half))
+            with pytest.raises(NoRoomError):  # Half of it is expected, and all of it found.
+                await meaning(models, "c")
+            assert sum(one.loaded for one in models.list()) == 3
+
+    asyncio.run(play())
+
+
+def test_a_damaged_checkpoint_is_refused_with_its_reason_until_it_is_mended(
+    store: LocalStore, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        engine = CountingEngine()
+        async with serving(store, engine, tmp_path) as models:
+            victim = models.describe("b").artifact
+            path = store.path(f"{victim}/model/model.safetensors")
+            whole = path.read_bytes()
+            damage(store, Artifact.parse(victim))
+            for _ in range(2):
+                with pytest.raises(
+                    CheckpointRefusedError, match=r"its model\.safetensors is not what was sealed"
+                ):
+                    await meaning(models, "b")
+            path.write_bytes(whole)
+            with pytest.raises(CheckpointRefusedError):  # It is not fetched again for every request.
+                await meaning(models, "b")
+            assert (await models.reload("b")).current == "toy.b.seed-0@100"
+            assert await meaning(models, "b") == "toy.b.seed-0@100"
+
+    asyncio.run(play())
+
+
+def test_what_the_engine_can_not_run_is_refused_in_its_words(store: LocalStore, tmp_path: Path) -> None:
+    async def play() -> None:
+        engine = CountingEngine()
+        async with serving(store, engine, tmp_path) as models:
+            async with models.lease("b") as served:
+                engine.refused.add(served.key)
+            await models.stop()
+        async with serving(store, engine, tmp_path) as models:
+            with pytest.raises(
+                CheckpointRefusedError, match=r"the engine can't run it \(MambaForCausalLM can't"
+            ):
+                await meaning(models, "b")
+
+    asyncio.run(play())
+
+
+def test_loading_that_does_not_end_is_given_up(store: LocalStore, tmp_path: Path) -> None:
+    async def play() -> None:
+        engine = CountingEngine(gate=asyncio.Event())
+        limits = Limits(memory_bytes=10**9, load_seconds=0.05)
+        async with serving(store, engine, tmp_path, limits=limits) as models:
+            with pytest.raises(ModelUnavailableError, match=r"the engine took more than 0\.05 s"):
+                await meaning(models, "b")
+
+    asyncio.run(play())
+
+
+def test_nothing_is_left_on_disk(store: LocalStore, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with serving(store, CountingEngine(), tmp_path / "cache") as models:
+            await meaning(models, "b")
+            assert list((tmp_path / "cache").rglob("model.safetensors"))
+        assert list((tmp_path / "cache").iterdir()) == []
+
+    asyncio.run(play())

@@ -1,0 +1,108 @@
+"""What the page says when there is nothing, too much, or no server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from services.model_server import ServerSettings
+from services.model_server.settings import QueueBounds
+from tests.services.model_server.doubles import BigramEngine, FixedModels, table
+from tests.services.model_server.live import run_live
+from tests.support.browser import OpenPage
+
+KEY = "a-key-that-is-long-enough"
+
+
+def _slow() -> BigramEngine:
+    return BigramEngine({"a": table(0), "b": table(1)}, step_seconds=0.1)
+
+
+def test_stop_ends_what_is_being_written(open_page: OpenPage) -> None:
+    engine = _slow()
+    with run_live(engine, FixedModels(("a", "b"))) as live:
+        page = open_page(live.url)
+        page.get_by_label("Max tokens").fill("100")
+        page.get_by_role("button", name="Ask").click()
+        expect(page.locator(".answer:nth-of-type(2) .token").nth(1)).to_be_attached()
+        page.get_by_role("button", name="Stop").focus()
+        page.keyboard.press("Enter")
+        for status in page.locator(".answer .status").all():
+            expect(status).to_contain_text("stopped")
+        expect(page.locator("#prompt")).to_be_focused()
+        expect(page.locator("#stop")).to_be_disabled()
+        expect(page.locator("#send")).to_have_attribute("aria-disabled", "false")
+        assert page.locator(".answer .failure").count() == 0
+    assert engine.num_cancelled == 2
+
+
+def test_no_checkpoint(open_page: OpenPage) -> None:
+    models = FixedModels()
+    served = dict(models.served)
+    models.served.clear()
+    with run_live(_slow(), models) as live:
+        page = open_page(live.url)
+        expect(page.locator("#notice")).to_contain_text("no checkpoint in the store yet")
+        expect(page.locator("#send")).to_be_disabled()
+        models.served.update(served)
+        page.get_by_role("button", name="Look again").first.click()
+        expect(page.locator("#send")).to_be_enabled()
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_without_a_store_there_are_no_evaluations(open_page: OpenPage) -> None:
+    with run_live(_slow(), FixedModels()) as live:
+        page = open_page(live.url)
+        expect(page.locator("#runs .failure")).to_contain_text("no store")
+
+
+def test_too_much_at_once(open_page: OpenPage) -> None:
+    bounds = QueueBounds(
+        running_requests=1,
+        running_tokens=1000,
+        waiting_requests=0,
+        waiting_tokens=1000,
+        patience_seconds=1,
+        deadline_seconds=60,
+    )
+    with run_live(_slow(), FixedModels(("a", "b")), ServerSettings(interactive=bounds)) as live:
+        page = open_page(live.url)
+        page.get_by_label("Max tokens").fill("5")
+        page.get_by_role("button", name="Ask").click()
+        expect(page.locator(".answer .failure")).to_have_count(1)
+        expect(page.locator(".answer .failure")).to_contain_text("Try again in")
+
+
+def test_a_key_is_asked_for_and_kept_in_memory_only(open_page: OpenPage, tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text(f"- {{name: one, scopes: [infer], key: {KEY}}}\n")
+    with run_live(_slow(), FixedModels(), ServerSettings(keys_file=path)) as live:
+        page = open_page(live.url)
+        dialog = page.locator("#key-dialog")
+        expect(dialog).to_be_visible()
+        expect(page.locator("#key")).to_be_focused()
+        page.keyboard.type("a-key-that-nobody-has")
+        page.keyboard.press("Enter")
+        expect(dialog).to_contain_text("This key is not known")
+        page.locator("#key").fill(KEY)
+        page.keyboard.press("Enter")
+        expect(page.locator("#send")).to_be_enabled()
+        expect(page.locator("#runs .failure")).to_contain_text("needs the scope")
+        assert KEY not in page.content()
+        assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+        page.reload()
+        expect(dialog).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("#notice")).to_contain_text("Without a key")
+        page.get_by_role("button", name="Try again").click()
+        expect(dialog).to_be_visible()
+
+
+def test_a_server_that_is_gone(open_page: OpenPage) -> None:
+    with run_live(_slow(), FixedModels(("a", "b"))) as live:
+        page = open_page(live.url)
+        expect(page.locator("#send")).to_be_enabled()
+    page.get_by_role("button", name="Ask").click()
+    expect(page.locator(".answer .failure")).to_have_count(2)
+    expect(page.locator(".answer .failure").first).to_contain_text("does not answer")

@@ -1,0 +1,168 @@
+"""A server as a process: its ports, its signals, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from parable.errors import UserError
+from services.model_server import ServerSettings, create_app, run_server
+from tests.services.model_server.doubles import BigramEngine, FixedModels, table
+
+ROOT = Path(__file__).resolve().parents[3]
+ASK = {"model": "latest", "prompt": "A tale", "seed": 1}
+
+
+class Program:
+    """The server, running."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        port, self.metrics_port = json.loads(process.stdout.readline())
+        self.url = f"http://127.0.0.1:{port}"
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+
+    def wait_until_up(self) -> None:
+        end = time.monotonic() + 30
+        with self.client() as client:
+            while time.monotonic() < end:
+                with suppress(httpx.TransportError):
+                    if client.get("/health/ready").status_code == 200:
+                        return
+                time.sleep(0.02)
+        raise AssertionError("it did not come up")
+
+    def end(self, kind: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(kind)
+
+
+@contextmanager
+def _program(*, step_seconds: float = 0.02, **settings: Any) -> Iterator[Program]:
+    told = json.dumps({"port": 0, "metrics_port": 0, **settings})
+    command = [sys.executable, "-m", "tests.services.model_server.stand_in_server", told, str(step_seconds)]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        try:
+            program = Program(process)
+            program.wait_until_up()
+            yield program
+        finally:
+            process.kill()
+
+
+def _in_background(program: Program, **fields: Any) -> tuple[threading.Thread, list[httpx.Response]]:
+    found: list[httpx.Response] = []
+
+    def ask() -> None:
+        with program.client() as client, suppress(httpx.TransportError):
+            found.append(client.post("/v1/completions", json={**ASK, **fields}))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    return thread, found
+
+
+def _wait_until_busy(program: Program) -> None:
+    while True:
+        told = httpx.get(f"http://127.0.0.1:{program.metrics_port}/metrics", trust_env=False).text
+        if 'parable_num_requests_running{class="interactive"} 1.0' in told:
+            return
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_under_way_is_finished_and_nothing_new_begins(kind: signal.Signals, stream: bool) -> None:
+    with _program() as program:
+        thread, found = _in_background(program, max_tokens=60, stream=stream)
+        _wait_until_busy(program)
+        program.end(kind)
+        with program.client() as client:
+            end = time.monotonic() + 5
+            while client.get("/health/ready").status_code == 200:
+                assert time.monotonic() < end
+            assert client.get("/health/live").status_code == 200
+            refused = client.post("/v1/completions", json=ASK)
+        thread.join()
+        assert program.process.wait(10) == 0
+        assert program.process.stdout is not None and program.process.stdout.read() == "ended\n"
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    (answer,) = found
+    assert answer.status_code == 200
+    assert (
+        answer.text.endswith("data: [DONE]\n\n")
+        if stream
+        else answer.json()["usage"]["completion_tokens"] == 60
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_not_finished_in_time_gets_an_error_and_no_broken_connection(stream: bool) -> None:
+    with _program(drain_seconds=0.3, step_seconds=0.5) as program:
+        thread, found = _in_background(program, max_tokens=100, stream=stream)
+        _wait_until_busy(program)
+        program.end()
+        assert program.process.wait(10) == 0
+        thread.join()
+    (answer,) = found
+    if stream:
+        *_, last, done, _ = answer.text.split("\n\n")
+        assert (json.loads(last.removeprefix("data: "))["error"]["code"], done) == (
+            "engine_restarted",
+            "data: [DONE]",
+        )
+    else:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_restarted")
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    with _program(drain_seconds=60, step_seconds=5) as program:
+        thread, _ = _in_background(program, max_tokens=100, stream=True)
+        _wait_until_busy(program)
+        program.end()
+        time.sleep(0.2)
+        begun = time.monotonic()
+        program.end()
+        program.process.wait(10)
+        assert time.monotonic() - begun < 8
+        thread.join()
+
+
+def test_an_idle_server_ends_at_once() -> None:
+    with _program(drain_seconds=60) as program:
+        begun = time.monotonic()
+        program.end()
+        assert program.process.wait(10) == 0
+        assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("name", ["port", "metrics_port"])
+def test_a_port_that_is_taken_is_said(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {"port": 0, "metrics_port": None, name: taken.getsockname()[1]}
+        settings = ServerSettings.model_validate(ports)
+        app = create_app(settings, engine=BigramEngine({"a": table(0)}), models=FixedModels())
+        with pytest.raises(UserError, match=rf"{ports[name]}.*Address already in use.*another"):
+            run_server(app)
