@@ -23,8 +23,8 @@ PARABLE = str(Path(sys.executable).with_name("parable"))
 TIMEOUT_SECONDS = 240.0
 WORDS = (
     "the of and a to in is it that was for on are with as they be at one have this from by word but what "
-    "some we can out other were all there when up use your how said an each she which do their time if will way "
-    "about many then"
+    "some we can out other were all there when up use your how said an each she which do their "
+    "time if will way about many then"
 ).split()
 
 

@@ -65,6 +65,8 @@ async function submit() {
     put(run, failed("Choose at least one checkpoint."));
     return;
   }
+  shown?.abort();
+  put(run, make("p", { class: "status", role: "status" }, "Asking…"));
   const button = find("evaluate-run");
   button.setAttribute("aria-disabled", "true");
   try {
@@ -178,7 +180,7 @@ class RunView {
     this.label.textContent = `${done} of ${total} questions`;
     this.progress.hidden = !isOpen;
     // Spoken only when it changes in kind: every number would be too much to hear.
-    const said = isOpen ? `${run.status}…` : ended(run);
+    const said = isOpen ? `${firstUpper(run.status)}…` : ended(run);
     if (this.status.textContent !== said) this.status.textContent = said;
   }
 
@@ -203,5 +205,7 @@ class RunView {
 function ended(run) {
   const names = run.models.map((one) => one.name).join(" and ");
   const reason = run.error ? ` ${run.error}` : "";
-  return `${run.status}: ${run.progress.done} of ${run.progress.total} questions to ${names}.${reason}`;
+  return `${firstUpper(run.status)}: ${run.progress.done} of ${run.progress.total} questions to ${names}.${reason}`;
 }
+
+const firstUpper = (text) => text[0].toUpperCase() + text.slice(1);

@@ -39,6 +39,7 @@ function rowsOf(results) {
       metric: first.metric,
       name: make("span", {}, cellName(first), make("small", {}, ` ${first.num_items} items`)),
       cells: found.map((cell) => (cell === null ? "–" : withInterval(cell))),
+      classes: found.map((_, n) => `arm-${n % TONES}`),
       marks: found.map((cell, n) => ({ ...(cell ?? { value: null }), tone: n % TONES })),
     };
   });
@@ -64,7 +65,7 @@ function facts(results, columns) {
       "tr",
       {},
       make("th", { scope: "row" }, title),
-      ...results.map((one) => make("td", { "data-label": one.model.name }, read(one.report))),
+      ...results.map((one, n) => make("td", { "data-label": one.model.name, class: `arm-${n % TONES}` }, read(one.report))),
     ),
   );
   const table = make(

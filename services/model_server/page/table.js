@@ -15,7 +15,7 @@ const UNKNOWN = "–";
 export function number(value, digits = 2, signed = false) {
   if (value === null || value === undefined) return UNKNOWN;
   const text = Math.abs(value).toFixed(digits);
-  const sign = value < 0 && Number(text) !== 0 ? "−" : signed ? "+" : "";
+  const sign = Number(text) === 0 ? "" : value < 0 ? "−" : signed ? "+" : "";
   return sign + text;
 }
 
@@ -39,7 +39,7 @@ export const swatch = (tone) => make("span", { class: `swatch arm-${tone}`, "ari
  * A table.
  *
  * `columns` are the headings between the row's name and its plot; every row has `metric`, `name`, `cells` (one a
- * column) and `marks`. `axes` gives each metric its range and rules.
+ * column, with `classes` where they have any) and `marks`. `axes` gives each metric its range and rules.
  */
 export function cellTable(caption, columns, rows, axes) {
   const heads = columns.map((title) => make("th", { scope: "col" }, title));
@@ -77,7 +77,7 @@ function emptyRow(number, width) {
 }
 
 function tableRow(row, columns, axis) {
-  const cells = row.cells.map((cell, n) => make("td", { "data-label": labelOf(columns[n]) }, cell));
+  const cells = row.cells.map((cell, n) => make("td", { "data-label": labelOf(columns[n]), class: row.classes?.[n] }, cell));
   const plot = make("td", { class: "plot" }, intervals(row.marks, axis.range, axis.rules));
   return make("tr", {}, make("th", { scope: "row" }, row.name), ...cells, plot);
 }

@@ -51,7 +51,7 @@ export class TokenText {
     const rows = found.others.map(([text, logprob]) => bar(text, logprob, text === found.token));
     put(
       this.strip,
-      make("p", {}, make("code", {}, visible(found.token)), ` ${percent(found.logprob)} `, rank(found)),
+      make("p", {}, make("code", {}, visible(found.token)), ` ${percent(found.logprob)} `, beside(found)),
       make("ol", {}, ...rows),
     );
   }
@@ -98,9 +98,9 @@ function shade(logprob) {
   return share >= 0.5 ? "likely" : share >= 0.2 ? "fair" : share >= 0.05 ? "unlikely" : "rare";
 }
 
-function rank({ token, others }) {
-  const place = others.findIndex(([other]) => other === token) + 1;
-  return make("small", {}, place === 1 ? "the likeliest" : `place ${place}${place === others.length ? " or later" : ""}`);
+function beside({ logprob, others }) {
+  const best = others[0]?.[1] ?? logprob;
+  return make("small", {}, best > logprob ? `the likeliest had ${percent(best)}` : "the likeliest");
 }
 
 function bar(text, logprob, isChosen) {

@@ -1,4 +1,4 @@
-"""A small model that has learned the story world: with random weights a wrong position or mask hardly shows."""
+"""A small model that has learned the story world: with random weights a wrong position hardly shows."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from parable.recipe import Population
 from tests.services.model_server.support import CHAT_TEMPLATE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
-MAX_LENGTH = 512
+MAX_LENGTH = 768
 _VOCABULARY = 512
 _DOCUMENTS = 600
-_STEPS = 160
+_STEPS = 120
 _ROWS = 8
 _ROW_LENGTH = 128
 
@@ -37,7 +37,7 @@ def model_files() -> Mapping[str, bytes]:
     from safetensors.torch import save
 
     tokenizer = _tokenizer()
-    model = _model(tokenizer)
+    model = _model()
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "chat_template": CHAT_TEMPLATE,
@@ -55,6 +55,22 @@ def model_files() -> Mapping[str, bytes]:
     }
 
 
+def token_ids(text: str) -> list[int]:
+    """A text's tokens; special ones that are written in it are themselves."""
+    return list(_tokenizer().encode(text).ids)
+
+
+def log_probabilities(ids: Sequence[int]) -> list[float]:
+    """Of every token but the first, in nats, by transformers alone, one text at a time."""
+    import torch
+
+    with torch.inference_mode():
+        logits_LV = _model().eval()(input_ids=torch.tensor([list(ids)])).logits[0, :-1].double()
+        found_L = logits_LV.log_softmax(-1).gather(1, torch.tensor(list(ids[1:]))[:, None])[:, 0]
+    return [float(value) for value in found_L]
+
+
+@cache
 def _tokenizer() -> Tokenizer:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -88,13 +104,14 @@ _SIZES: dict[str, Any] = {
 }
 
 
-def _model(tokenizer: Tokenizer) -> PreTrainedModel:
+@cache
+def _model() -> PreTrainedModel:
     import torch
     from transformers import GraniteConfig, GraniteForCausalLM
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    ids = [token for text in documents() for token in (0, *tokenizer.encode(text).ids)]
+    ids = [token for text in documents() for token in (0, *_tokenizer().encode(text).ids)]
     rows = torch.tensor(ids[: len(ids) // _ROW_LENGTH * _ROW_LENGTH]).view(-1, _ROW_LENGTH)
     model = GraniteForCausalLM(GraniteConfig(**_SIZES, **_SPECIAL))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)

@@ -9,13 +9,27 @@ from tests.services.model_server.page.test_asking import SIZES, assert_fits, ope
 from tests.support.browser import OpenPage
 
 
-def run_evaluation(page: Page, *, items: int = 2) -> None:
+def run_evaluation(page: Page, *, items: int = 2) -> str:
+    """See an evaluation through; the part of its id that the page shows."""
     page.get_by_label("Items a cell").fill(str(items))
     page.get_by_label("Held-out documents").fill("3")
     page.get_by_label("Samples an item").fill("1")
-    page.get_by_role("button", name="Run evaluation").click()
-    expect(page.locator("#run .status")).to_contain_text("completed", timeout=60_000)
+    with page.expect_response(lambda answer: answer.status == 202) as asked:
+        page.get_by_role("button", name="Run evaluation").click()
+    name = str(asked.value.json()["id"])[5:13]
+    expect(page.locator("#run h3")).to_have_text(f"Run {name}")
+    expect(page.locator("#run .status")).to_contain_text("Completed", timeout=60_000)
     expect(page.locator("#run table").first).to_be_visible()
+    row = page.locator("#runs tr", has_text=name)
+    expect(row.locator(".badge")).to_have_text("completed")
+    return name
+
+
+def choose_sides(page: Page, *, baseline: str, candidate: str) -> None:
+    """All checkpoints of these runs."""
+    for place, name in (("#baseline", baseline), ("#candidate", candidate)):
+        option = page.locator(f"{place} option", has_text=f"all 2 checkpoints ({name}")
+        page.locator(place).select_option(option.get_attribute("value"))
 
 
 @SIZES
@@ -66,10 +80,33 @@ def test_progress_is_live_and_a_run_can_be_cancelled(real: Live, open_page: Open
     expect(bar).to_be_visible()
     expect(bar).not_to_have_js_property("value", 0, timeout=30_000)
     page.get_by_role("button", name="Cancel this run").click()
-    expect(page.locator("#run .status")).to_contain_text("cancelled", timeout=30_000)
+    expect(page.locator("#run .status")).to_contain_text("Cancelled", timeout=30_000)
     expect(page.locator("#runs .badge").first).to_have_text("cancelled")
     page.locator("#runs button.link").last.click()
     expect(page.locator("#run table").first).to_be_visible()
+
+
+def test_two_groups_of_seeds(real: Live, open_page: OpenPage) -> None:
+    page = open_ready(open_page, real)
+    names = []
+    for arm in ("plain", "good"):
+        for box in page.locator("#evaluate-models input").all():
+            box.set_checked(f".{arm}." in (box.get_attribute("value") or ""))
+        names.append(run_evaluation(page))
+    choose_sides(page, baseline=names[0], candidate=names[1])
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("#compare-status")).to_have_text("Compared 2 pairs.")
+    expect(page.locator("#comparison")).to_contain_text("toy.good.seed-1@100 less toy.plain.seed-1@100")
+    expect(page.locator("#comparison caption")).to_contain_text("over 2 pairs of seeds")
+    expect(page.locator("#comparison thead")).to_contain_text("p (Holm)")
+
+
+def test_what_cannot_be_compared(real: Live, open_page: OpenPage) -> None:
+    page = open_ready(open_page, real)
+    first, second = (run_evaluation(page, items=number) for number in (2, 3))
+    choose_sides(page, baseline=first, candidate=second)
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("#comparison .failure")).to_contain_text("did not ask the same")
 
 
 def test_nothing_chosen(real: Live, open_page: OpenPage) -> None:
