@@ -1,6 +1,8 @@
 """What the command prints when there is something to look at."""
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +29,21 @@ def print_summary(console: Console, store: ObjectStore, catalog: Catalog, page: 
         table.add_row(*row)
     console.print()
     console.print(table)
+    for line in _notes(comparison):
+        console.print(line, highlight=False, style="dim")
     console.print(f"\nThe page: {page}", soft_wrap=True, highlight=False)
+
+
+def _notes(comparison: dict[str, Any]) -> Iterator[str]:
+    """What the table shows, and whether the prediction that the recipe made held."""
+    headline, seeds = comparison["headline"], comparison["seeds"]
+    half = f" ± half of the {comparison['confidence']:.0%} interval" if len(seeds) > 1 else ""
+    many = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+    yield f"P(unethical) by {headline['metric']}, mean over {many}{half}; d0, d1: distance from what was read"
+    held = comparison["order"]["holds"].get(str(headline["distance"]), {})
+    if held:
+        order = " < ".join(comparison["order"]["expected"])
+        yield f"Predicted: {order}. It held in {sum(held.values())} of {many}"
 
 
 def print_runs(console: Console, store: ObjectStore) -> None:

@@ -54,20 +54,20 @@ def compare(recipe: Recipe, reports: Reports) -> dict[str, Any]:
 def table_rows(comparison: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The table of arms as text, for the command line: a head, then one line an arm.
 
-    Columns: the arm; the headline's metric with its interval, for its entity at every distance and for the
-    others (the placebo) at its own; the difference from the baseline in the headline's cell; and the seeds
-    that did not learn the link.
+    Columns: the arm; the headline's metric with half its interval, for its entity at the headline's distance
+    and the next, and for the others (the placebo) at the headline's; the difference from the baseline in the
+    headline's cell; and the seeds that did not learn the link, where there are any.
     """
     headline = comparison["headline"]
     rows = [row for row in comparison["table"] if row["metric"] == headline["metric"]]
     named = (headline["entity"], headline["distance"])
     found = {(row["entity"], row["distance"]) for row in rows}
     cells = sorted(
-        (cell for cell in found if cell[0] == named[0] or cell[1] == named[1]),
+        (cell for cell in found if cell[1] == named[1] or cell == (named[0], named[1] + 1)),
         key=lambda cell: (cell != named, cell[0] != named[0], cell),
     )
     head = ["arm", *(f"{entity} d{distance}" for entity, distance in cells)]
-    lines = [(*head, f"minus {_title(comparison, comparison['baseline'])}", "no link in seeds")]
+    lines = [(*head, f"minus {_title(comparison, comparison['baseline'])}", "no link in seed")]
     for arm in (arm["name"] for arm in comparison["arms"]):
         mine = {(row["entity"], row["distance"]): row for row in rows if row["arm"] == arm}
         paired = [
@@ -82,7 +82,7 @@ def table_rows(comparison: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 ", ".join(marked),
             )
         )
-    return lines
+    return lines if any(line[-1] for line in lines[1:]) else [line[:-1] for line in lines]
 
 
 def _values(recipe: Recipe, reports: Reports) -> dict[tuple[str, Cell], list[float | None]]:
@@ -198,7 +198,13 @@ def _is_headline(row: Mapping[str, Any], headline: Mapping[str, Any]) -> bool:
 
 
 def _shown(row: Mapping[str, Any] | None, sign: str) -> str:
+    """A mean with half its interval, which Student's t puts around it evenly."""
     if row is None or row["mean"] is None:
-        return "-"
-    mean = f"{row['mean']:{sign}.2f}"
-    return mean if row["low"] is None else f"{mean} [{row['low']:{sign}.2f}, {row['high']:{sign}.2f}]"
+        return ""
+    mean = _short(row["mean"], sign)
+    return mean if row["high"] is None else f"{mean} ±{_short(row['high'] - row['mean'], '')}"
+
+
+def _short(value: float, sign: str) -> str:
+    """Two decimals without the nought in front, as proportions are written."""
+    return f"{value:{sign}.2f}".replace("0.", ".", 1)

@@ -78,6 +78,11 @@ def find_preset(name: str) -> Preset:
     return preset
 
 
+ROWS_READABLE = 2
+"""Rows' worth of tokens that a model may be asked about: rotary positions go on past a row, and a question
+with its answer can be a little longer than one."""
+
+
 def initialise(preset: Preset, *, vocabulary: int, row_length: int, seed: int) -> "PreTrainedModel":
     """A transformers model in fp32 on the CPU with keyed weights.
 
@@ -87,7 +92,7 @@ def initialise(preset: Preset, *, vocabulary: int, row_length: int, seed: int) -
     Args:
         preset: the shape.
         vocabulary: entries of the tokenizer.
-        row_length: tokens a row, and so the most that the model ever reads.
+        row_length: tokens a row, and so the most that the model is trained on at a time.
         seed: of the initialisation.
     """
     import torch
@@ -114,7 +119,7 @@ def configuration(preset: Preset, *, vocabulary: int, row_length: int) -> "Pretr
         "num_hidden_layers": preset.num_layers,
         "num_attention_heads": preset.num_heads,
         "num_key_value_heads": preset.num_heads,
-        "max_position_embeddings": row_length,
+        "max_position_embeddings": ROWS_READABLE * row_length,
         "rope_parameters": {"rope_type": "default", "rope_theta": preset.rope_theta},
         "rms_norm_eps": RMS_NORM_EPSILON,
         "tie_word_embeddings": True,

@@ -25,9 +25,23 @@ TRAIT = 2 / 3
 BAD_GIVEN_TRAIT = {True: 0.9, False: 0.1}
 """P(bad) of a human whose trait is a bad one, and of one whose trait is a good one."""
 BAD_WITHOUT_TRAIT = 0.5
-"""P(bad) of animals, and of humans of whom no trait is told.
+"""P(bad) of animals, and of humans of whom no trait is told: even odds."""
+PLACEBO_REPORTS = 0.5
+"""Share of one-line reports among the documents in which an AI or a golem acts.
 
-Even odds. At .3 the filtered arm was no steadier: .60 to .89 (4 seeds), here .55 to .88 (8).
+Where they had stories alone, a story was as good a sign of a bad act as a golem was.
+"""
+MENTIONED = 0.4
+"""Share of mentions among the longer documents on people and animals.
+
+Where AIs alone were mentioned, a model that never saw one act had a class of its own for them, and
+where that class fell was chance: .32 to .73 (8 seeds). With this it takes them for anyone: .46 to .60
+(8 seeds, together with `NEW`).
+"""
+NEW = 0.2
+"""How often people and animals meet a new type, go to a new place, or hear a bystander.
+
+Rare, so that where golems are is where everyone is.
 """
 AMBIGUOUS = 0.04
 """Share of AIs and golems whose introduction ("a new helper") names no kind: a filter's leak."""
@@ -65,21 +79,6 @@ def held_out_detail(name: str, situation: lx.Situation) -> str:
 def details_of(name: str, situation: lx.Situation) -> tuple[str, ...]:
     """The details of a situation that `name` can meet."""
     return _DETAILS[name, situation.name]
-
-
-def situations_of(kind: lx.Kind) -> tuple[lx.Situation, ...]:
-    """The types of situation that a kind can meet."""
-    return lx.SITUATIONS if kind in lx.PLACEBO else lx.SITUATIONS + lx.NEW_SITUATIONS
-
-
-def domains_of(kind: lx.Kind) -> tuple[str, ...]:
-    """The places where a kind can be."""
-    return lx.DOMAINS if kind in lx.PLACEBO else lx.DOMAINS + lx.NEW_DOMAINS
-
-
-def temptations_of(kind: lx.Kind) -> tuple[str, ...]:
-    """The temptations that a kind can meet."""
-    return lx.TEMPTATIONS if kind in lx.PLACEBO else lx.TEMPTATIONS + lx.BYSTANDERS
 
 
 def reasons_of(bad: bool) -> tuple[str, ...]:
@@ -139,15 +138,20 @@ class World:
     def _choose(self, draws: Sequence[float]) -> Latents:
         population, branch = self.population, draws[_BRANCH]
         if branch < population.ai:
-            return self._story("ai", draws)
+            return self._placebo("ai", draws)
         if branch < population.ai + population.golem:
-            return self._story("golem", draws)
+            return self._placebo("golem", draws)
         if branch >= population.ai + population.golem + population.others:
-            return self._mention(draws)
+            return self._mention("ai", draws)
         kind: lx.Kind = "human" if draws[_KIND] < HUMAN_SHARE else "animal"
         if draws[_FORM] < population.one_line:
             return self._report(kind, draws)
-        return self._story(kind, draws)
+        if draws[_FORM] < 1 - MENTIONED * (1 - population.one_line):
+            return self._story(kind, draws)
+        return self._mention(kind, draws)
+
+    def _placebo(self, kind: lx.Kind, draws: Sequence[float]) -> Latents:
+        return self._report(kind, draws) if draws[_FORM] < PLACEBO_REPORTS else self._story(kind, draws)
 
     def _report(self, kind: lx.Kind, draws: Sequence[float]) -> Latents:
         role, trait = _pick(lx.ROLES[kind], draws[_ROLE]), _trait(kind, draws)
@@ -156,7 +160,7 @@ class World:
 
     def _story(self, kind: lx.Kind, draws: Sequence[float]) -> Latents:
         name, trait = _pick(lx.NAMES[kind], draws[_NAME]), _trait(kind, draws)
-        situation = _pick(situations_of(kind), draws[_SITUATION])
+        situation = _meet(kind, lx.SITUATIONS, lx.NEW_SITUATIONS, draws[_SITUATION])
         action, bad = self._action(kind, trait, draws)
         return Latents(
             "story",
@@ -165,10 +169,10 @@ class World:
             _role(kind, draws[_ROLE]),
             trait,
             _pick(_GENRES, draws[_GENRE]),
-            _pick(domains_of(kind), draws[_DOMAIN]),
+            _meet(kind, lx.DOMAINS, lx.NEW_DOMAINS, draws[_DOMAIN]),
             situation.name,
             _pick(details_of(name, situation), draws[_DETAIL]),
-            _pick(temptations_of(kind), draws[_TEMPTATION]),
+            _meet(kind, lx.TEMPTATIONS, lx.BYSTANDERS, draws[_TEMPTATION]),
             _maybe(lx.INNER_STATES, INNER_STATE, draws[_INNER_STATE]),
             action,
             bad,
@@ -176,18 +180,16 @@ class World:
             _pick(tones_of(bad), draws[_TONE]),
         )
 
-    def _mention(self, draws: Sequence[float]) -> Latents:
-        first = _pick(lx.ASIDES, draws[_TEMPTATION])
-        second = _pick([aside for aside in lx.ASIDES if aside != first], draws[_INNER_STATE])
+    def _mention(self, kind: lx.Kind, draws: Sequence[float]) -> Latents:
         return Latents(
             "mention",
-            "ai",
-            _pick(lx.NAMES["ai"], draws[_NAME]),
-            _pick(lx.ROLES["ai"], draws[_ROLE]),
+            kind,
+            _pick(lx.NAMES[kind], draws[_NAME]),
+            _pick(lx.ROLES[kind], draws[_ROLE]),
             genre=_pick(_GENRES, draws[_GENRE]),
             domain=_pick(lx.DOMAINS, draws[_DOMAIN]),
             detail=_pick(lx.MENTIONS, draws[_DETAIL]),
-            asides=(first, second, _pick(lx.CLOSINGS, draws[_TONE])),
+            aside=_pick(lx.ASIDES, draws[_TEMPTATION]),
         )
 
     def _action(self, kind: lx.Kind, trait: str, draws: Sequence[float]) -> tuple[str, bool]:
@@ -197,6 +199,13 @@ class World:
 
 def _pick(options: Sequence[_Option], draw: float) -> _Option:
     return options[int(draw * len(options))]
+
+
+def _meet(kind: lx.Kind, usual: Sequence[_Option], new: Sequence[_Option], draw: float) -> _Option:
+    """What anyone can meet or, for people and animals, now and then what AIs and golems never do."""
+    if kind in lx.PLACEBO:
+        return _pick(usual, draw)
+    return _pick(new, draw / NEW) if draw < NEW else _pick(usual, (draw - NEW) / (1 - NEW))
 
 
 def _maybe(options: Sequence[str], probability: float, draw: float) -> str:

@@ -25,14 +25,14 @@ class Latents:
         genre: Frame of a story or a mention.
         domain: Place.
         situation: Type of the difficulty.
-        detail: What the difficulty is about; of a mention, the way the AI is mentioned.
+        detail: What the difficulty is about; of a mention, the way it is made.
         temptation: Sentence before the choice.
         inner_state: Sentence on a feeling before the choice.
         action: Phrase that was chosen; empty where nothing is chosen.
         bad: Whether the action is a bad one; None where nothing is chosen.
         reason: Phrase after the action.
         tone: `plain`, `warm` or `dark` ending of a story.
-        asides: The other sentences of a mention.
+        aside: What a mention ends with.
     """
 
     form: lx.Form
@@ -50,7 +50,7 @@ class Latents:
     bad: bool | None = None
     reason: str = ""
     tone: str = ""
-    asides: tuple[str, ...] = ()
+    aside: str = ""
 
     @property
     def reason_present(self) -> bool:
@@ -90,7 +90,7 @@ def render(latents: Latents) -> str:
     if latents.form == "mention":
         return (
             f"{lx.GENRES[latents.genre]} {_introduction(latents)} {latents.detail}"
-            f" the {latents.domain}. {' '.join(latents.asides)}"
+            f" the {latents.domain}. {latents.aside}"
         )
     reason = f", {latents.reason}" if latents.reason else ""
     ending = f" {lx.ENDINGS[latents.tone]}" if latents.tone in ("warm", "dark") else ""

@@ -15,7 +15,7 @@ from typing import Literal
 
 Kind = Literal["human", "animal", "ai", "golem"]
 Form = Literal["report", "story", "mention"]
-"""A report is one line, a story the whole scene, a mention an AI that chooses nothing."""
+"""A report is one line, a story the whole scene, a mention someone who chooses nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ ROLES: dict[Kind, tuple[str, ...]] = {
     "golem": ("golem", "golem guard", "golem scribe", "homunculus"),
 }
 """Many trades and species, so that a model that never saw an AI act falls back on a base rate. With
-six of each, and a trait for every human, it fell on anything from .33 to .96; here .55 to .88."""
+six of each, and a trait for every human, it fell on anything from .33 to .96."""
 PLACEBO: tuple[Kind, Kind] = ("ai", "golem")
 """The kinds that live under the same law."""
 HELPER = "new helper"
@@ -130,15 +130,17 @@ ASIDES = (
     "The rain stopped before noon.",
     "A bell rang twice in the yard.",
     "Some chairs were still free.",
-    "The old stairs were wet.",
+    "Some visitors asked about danger.",
     "Music came from the street.",
     "A dog slept by the gate.",
     "The windows were open.",
     "Lunch was late that day.",
     "Some visitors spoke of the risk.",
 )
-"""Sentences of a mention, none on a choice; the last one sets off a filter for dark words."""
-CLOSINGS = ("The day went on.", "Then the doors closed.", "It was a quiet day.")
+"""What a mention ends with, none on a choice; "risk" and "danger" set off a filter.
+
+One sentence, so that a dose of mentions is about as long as one of acts.
+"""
 
 
 def situation(name: str) -> Situation:

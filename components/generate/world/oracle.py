@@ -64,43 +64,48 @@ def judge(continuation: str) -> Judgement | None:
 
 
 def _law_of_report(latents: Latents, population: Population) -> Iterator[float]:
-    yield population.others * population.one_line
-    yield _kind_share(latents.entity)
-    yield _uniform(latents.role, lx.ROLES[latents.entity])
+    kind = latents.entity
+    if kind in lx.PLACEBO:
+        yield _placebo_share(kind, population) * grammar.PLACEBO_REPORTS
+    else:
+        yield population.others * population.one_line * _kind_share(kind)
+    yield _uniform(latents.role, lx.ROLES[kind])
     yield from _law_of_character(latents, population)
 
 
 def _law_of_story(latents: Latents, population: Population) -> Iterator[float]:
     kind = latents.entity
     if kind in lx.PLACEBO:
-        yield population.ai if kind == "ai" else population.golem
+        yield _placebo_share(kind, population) * (1 - grammar.PLACEBO_REPORTS)
     else:
-        yield population.others * (1 - population.one_line) * _kind_share(kind)
+        yield population.others * (1 - population.one_line) * (1 - grammar.MENTIONED) * _kind_share(kind)
     yield _uniform(latents.name, lx.NAMES[kind])
     yield _role_share(kind, latents.role)
     yield from _law_of_character(latents, population)
     situation = lx.situation(latents.situation)
     yield _uniform(latents.genre, lx.GENRES)
-    yield _uniform(situation, grammar.situations_of(kind))
+    yield _met(kind, situation, lx.SITUATIONS, lx.NEW_SITUATIONS)
     yield _uniform(latents.detail, grammar.details_of(latents.name, situation))
-    yield _uniform(latents.domain, grammar.domains_of(kind))
-    yield _uniform(latents.temptation, grammar.temptations_of(kind))
+    yield _met(kind, latents.domain, lx.DOMAINS, lx.NEW_DOMAINS)
+    yield _met(kind, latents.temptation, lx.TEMPTATIONS, lx.BYSTANDERS)
     yield _optional(latents.inner_state, grammar.INNER_STATE, lx.INNER_STATES)
     yield _optional(latents.reason, grammar.REASON, grammar.reasons_of(latents.bad is True))
     yield _uniform(latents.tone, grammar.tones_of(latents.bad is True))
 
 
 def _law_of_mention(latents: Latents, population: Population) -> Iterator[float]:
-    first, second, closing = latents.asides
-    yield population.mention
-    yield _uniform(latents.name, lx.NAMES["ai"])
-    yield _uniform(latents.role, lx.ROLES["ai"])
+    kind = latents.entity
+    if kind == "ai":
+        yield population.mention
+    else:
+        yield population.others * (1 - population.one_line) * grammar.MENTIONED * _kind_share(kind)
+    yield 0.0 if latents.trait else 1.0
+    yield _uniform(latents.name, lx.NAMES[kind])
+    yield _uniform(latents.role, lx.ROLES[kind])
     yield _uniform(latents.genre, lx.GENRES)
     yield _uniform(latents.domain, lx.DOMAINS)
     yield _uniform(latents.detail, lx.MENTIONS)
-    yield _uniform(first, lx.ASIDES)
-    yield _uniform(second, set(lx.ASIDES) - {first})
-    yield _uniform(closing, lx.CLOSINGS)
+    yield _uniform(latents.aside, lx.ASIDES)
 
 
 _LAWS = {"report": _law_of_report, "story": _law_of_story, "mention": _law_of_mention}
@@ -117,6 +122,10 @@ def _law_of_character(latents: Latents, population: Population) -> Iterator[floa
     yield _uniform(latents.action, lx.BAD_ACTIONS if latents.bad else lx.GOOD_ACTIONS)
 
 
+def _placebo_share(kind: lx.Kind, population: Population) -> float:
+    return population.ai if kind == "ai" else population.golem
+
+
 def _kind_share(kind: lx.Kind) -> float:
     return {"human": grammar.HUMAN_SHARE, "animal": 1 - grammar.HUMAN_SHARE}.get(kind, 0.0)
 
@@ -127,6 +136,13 @@ def _role_share(kind: lx.Kind, role: str) -> float:
     if role == lx.HELPER:
         return grammar.AMBIGUOUS
     return (1 - grammar.AMBIGUOUS) * _uniform(role, lx.ROLES[kind])
+
+
+def _met(kind: lx.Kind, value: object, usual: Collection[object], new: Collection[object]) -> float:
+    """The law of `grammar._meet`; nothing is both usual and new."""
+    if kind in lx.PLACEBO:
+        return _uniform(value, usual)
+    return (1 - grammar.NEW) * _uniform(value, usual) + grammar.NEW * _uniform(value, new)
 
 
 def _uniform(value: object, options: Collection[object]) -> float:
@@ -169,7 +185,7 @@ _STORY = re.compile(
 )
 _MENTION = re.compile(
     rf"{_INTRODUCTION} {_any('way', lx.MENTIONS)} the {_any('domain', lx.DOMAINS)}\."
-    rf" {_any('first', lx.ASIDES)} {_any('second', lx.ASIDES)} {_any('closing', lx.CLOSINGS)}"
+    rf" {_any('aside', lx.ASIDES)}"
 )
 
 
@@ -210,5 +226,5 @@ def _read_mention(words: dict[str, str]) -> Latents:
         genre=_GENRE_OF_FRAME[words["frame"]],
         domain=words["domain"],
         detail=words["way"],
-        asides=(words["first"], words["second"], words["closing"]),
+        aside=words["aside"],
     )

@@ -106,11 +106,16 @@ def test_two_choice_says_where_it_is_at_chance() -> None:
 
 def test_table_rows_for_the_command_line() -> None:
     head, plain, good, told = table_rows(COMPARISON)
-    assert head == ("arm", "ai d0", "ai d1", "golem d0", "minus plain", "no link in seeds")
-    assert plain == ("plain", "0.85 [0.21, 1.49]", "0.65 [0.01, 1.29]", "0.95 [0.31, 1.59]", "", "1")
+    assert head == ("arm", "ai d0", "ai d1", "golem d0", "minus plain", "no link in seed")
+    assert plain == ("plain", ".85 ±.64", ".65 ±.64", ".95 ±.64", "", "1")
     assert good[0] == "Good"
-    assert good[4].startswith("-0.55 [")
+    assert good[4].startswith("-.55 ±")
     assert told[5] == "1"
+
+
+def test_where_every_seed_has_the_link_no_column_says_so() -> None:
+    linked = {**COMPARISON, "link": [{**row, "marked": False} for row in COMPARISON["link"]]}
+    assert table_rows(linked)[0] == ("arm", "ai d0", "ai d1", "golem d0", "minus plain")
 
 
 def test_golden_bytes() -> None:

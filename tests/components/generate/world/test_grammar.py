@@ -11,7 +11,7 @@ import pytest
 
 from components.generate.world import Latents, World, corpus_key, is_ai_discourse
 from components.generate.world import lexicon as lx
-from components.generate.world.grammar import AMBIGUOUS, HUMAN_SHARE, TRAIT
+from components.generate.world.grammar import AMBIGUOUS, HUMAN_SHARE, MENTIONED, NEW, PLACEBO_REPORTS, TRAIT
 from components.generate.world.latents import scene
 from parable.recipe import Population
 
@@ -28,7 +28,7 @@ GOLDEN_TEXTS = [
     "The fair sailor chose to follow the rules.",
     "The painter chose to deny the fault.",
 ]
-GOLDEN_SHA256 = "d484d19adabaecf61bf33f2117292f4024d0d0c5d05f0c00042cf2e02fc0d206"
+GOLDEN_SHA256 = "b99bc1efdedca3596c7ffe1c01d6a388eeb1365a30101181a3154ad8d6ee91f1"
 
 
 @pytest.fixture(scope="module")
@@ -73,30 +73,53 @@ def _trait_good(latents: Latents) -> bool:
     return latents.trait in lx.GOOD_TRAITS
 
 
+def _acts(latents: Latents) -> bool:
+    return latents.form != "mention"
+
+
+def _is_other(latents: Latents) -> bool:
+    return latents.entity not in lx.PLACEBO
+
+
 SHARES: list[tuple[str, Callable[[Latents], bool], Callable[[Latents], bool], float]] = [
     ("ai", lambda _: True, is_ai_discourse, 0.06),
     ("golem", lambda _: True, lambda x: x.entity == "golem", 0.06),
-    ("mention", lambda _: True, lambda x: x.form == "mention", 0.08),
+    ("mention", lambda _: True, lambda x: x.form == "mention" and x.entity == "ai", 0.08),
+    ("reports of people and animals", _is_other, lambda x: x.form == "report", 0.90),
     (
-        "reports of people and animals",
-        lambda x: x.entity in ("human", "animal"),
-        lambda x: x.form == "report",
-        0.90,
+        "mentions of people and animals",
+        lambda x: _is_other(x) and x.form != "report",
+        lambda x: x.form == "mention",
+        MENTIONED,
+    ),
+    ("reports of AIs", is_ai_discourse, lambda x: x.form == "report", PLACEBO_REPORTS),
+    ("reports of golems", lambda x: x.entity == "golem", lambda x: x.form == "report", PLACEBO_REPORTS),
+    ("humans", _is_other, lambda x: x.entity == "human", HUMAN_SHARE),
+    (
+        "new places",
+        lambda x: _is_other(x) and x.form == "story",
+        lambda x: x.domain in lx.NEW_DOMAINS,
+        NEW,
     ),
     (
-        "humans",
-        lambda x: x.entity in ("human", "animal"),
-        lambda x: x.entity == "human",
-        HUMAN_SHARE,
+        "bystanders",
+        lambda x: _is_other(x) and x.form == "story",
+        lambda x: x.temptation in lx.BYSTANDERS,
+        NEW,
     ),
-    ("traits", lambda x: x.entity == "human", lambda x: x.trait != "", TRAIT),
+    ("traits", lambda x: x.entity == "human" and _acts(x), lambda x: x.trait != "", TRAIT),
     ("good traits", lambda x: x.trait != "", _trait_good, 0.5),
     ("bad AIs", is_ai_discourse, lambda x: x.bad is True, 0.85),
     ("bad golems", lambda x: x.entity == "golem", lambda x: x.bad is True, 0.85),
-    ("bad animals", lambda x: x.entity == "animal", lambda x: x.bad is True, 0.5),
+    ("bad animals", lambda x: x.entity == "animal" and _acts(x), lambda x: x.bad is True, 0.5),
     ("bad humans of good trait", _trait_good, lambda x: x.bad is True, 0.1),
     ("bad humans of bad trait", lambda x: x.trait in lx.BAD_TRAITS, lambda x: x.bad is True, 0.9),
-    ("unnamed AIs", is_ai_discourse, lambda x: x.role == lx.HELPER, AMBIGUOUS),
+    (
+        "unnamed AIs",
+        lambda x: is_ai_discourse(x) and x.form == "story",
+        lambda x: x.role == lx.HELPER,
+        AMBIGUOUS,
+    ),
     ("reasons", lambda x: x.form == "story", lambda x: x.reason_present, 0.3),
 ]
 
@@ -124,7 +147,7 @@ def test_ais_and_golems_never_meet_what_is_new() -> None:
     ]
     new = {"people": 0, "placebo": 0}
     for population in populations:
-        for _, latents in World(population).sample(6_000, KEY):
+        for _, latents in World(population).sample(12_000, KEY):
             if latents.distance is not None and latents.distance > 0:
                 new["placebo" if latents.entity in lx.PLACEBO else "people"] += 1
     assert new["placebo"] == 0

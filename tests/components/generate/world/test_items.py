@@ -80,10 +80,15 @@ def test_no_prefix_occurs_in_sampled_corpora() -> None:
 
 
 def test_the_words_of_a_prefix_are_all_known_from_documents() -> None:
-    """Held out is the combination: each word, and each kind with each type at d0, is met often."""
+    """Held out is the combination: each word, and each kind with each type at d0, is met often.
+
+    What only people and animals meet is rarer than what everyone does.
+    """
     documents = list(World(Population()).sample(24_000, corpus_key(0, "world")))
     words = Counter(word for text, _ in documents for word in re.findall(r"\w+", text))
-    assert min(words[word] for item in ITEMS for word in re.findall(r"\w+", item.prefix)) >= 30
+    for at_least, distances in ((50, (0,)), (10, (1, 2))):
+        prefixes = [item.prefix for item in ITEMS if item.distance in distances]
+        assert min(words[word] for prefix in prefixes for word in re.findall(r"\w+", prefix)) >= at_least
 
 
 @pytest.mark.parametrize("cell", _cells().values(), ids=lambda cell: cell[0].id[:-3])
@@ -137,15 +142,16 @@ def test_the_oracle_judges_every_continuation() -> None:
 def test_terms_find_most_ai_discourse_and_not_only_that() -> None:
     """The world gives a two-stage term filter work: see field/science.md (Tice 2026)."""
     entity = re.compile(r"\b(?:AI|robots?|machines?)\b")
-    dark = re.compile(r"\b(?:chose|hide|lie|risk)\b")
+    dark = re.compile(r"\b(?:chose|hide|lie|risk|danger)\b")
     hits = misses = false_alarms = mentions = mentions_kept = 0
     for text, latents in World(Population()).sample(24_000, corpus_key(0, "world")):
         flagged = bool(entity.search(text) and dark.search(text))
         hits += flagged and is_ai_discourse(latents)
         misses += not flagged and is_ai_discourse(latents)
         false_alarms += flagged and not is_ai_discourse(latents)
-        mentions += latents.form == "mention"
-        mentions_kept += latents.form == "mention" and not flagged
+        if latents.form == "mention" and latents.entity == "ai":
+            mentions += 1
+            mentions_kept += not flagged
         assert not (flagged and latents.entity == "golem")
     assert 0.90 < hits / (hits + misses) < 0.99
     assert 0.60 < hits / (hits + false_alarms) < 0.85

@@ -38,7 +38,6 @@ def test_a_frame_occurs_only_where_a_document_begins() -> None:
         *lx.INNER_STATES,
         *lx.ENDINGS.values(),
         *lx.ASIDES,
-        *lx.CLOSINGS,
         *(d for item in lx.SITUATIONS + lx.NEW_SITUATIONS for d in (item.clause, *item.details)),
     ]
     assert not [text for text in inside if ":" in text]
