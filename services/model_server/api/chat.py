@@ -41,7 +41,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": ChatAnswer,
         "description": "The answer; with `stream`, events of `chat.completion.chunk` that end with `[DONE]`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {}},
     },
     **declared(),
 }

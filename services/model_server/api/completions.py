@@ -28,7 +28,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": CompletionAnswer,
         "description": "The answer; with `stream`, events of the same shape that end with `[DONE]`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {}},
     },
     **declared(),
 }

@@ -12,7 +12,7 @@ from services.model_server.access.guard import caller_of
 from services.model_server.access.scopes import Scope, needs
 from services.model_server.api.errors import ApiError, invalid
 from services.model_server.api.schemas.common import ModelName
-from services.model_server.api.schemas.errors import declared
+from services.model_server.api.schemas.errors import ErrorAnswer, declared
 from services.model_server.api.schemas.evaluations import (
     CompareRequest,
     EvaluatedField,
@@ -34,11 +34,15 @@ ModelChoice = Annotated[
     ModelName | None, Query(description="One of the evaluation's models, where it has several.")
 ]
 TaskChoice = Annotated[int, Query(ge=0, lt=MAX_TASKS, description="One of its tasks, by number.")]
+_ERRORS = {
+    **declared(),
+    409: {"model": ErrorAnswer, "description": "The evaluation is not where this can be asked of it."},
+}
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
 
 def _answers(model: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": model}, **declared()}
+    return {status: {"model": model}, **_ERRORS}
 
 
 @router.post("", status_code=202, responses=_answers(JobView, 202), response_class=Response)
@@ -133,7 +137,7 @@ async def rows(
     "/{evaluation}/items.parquet",
     responses={
         200: {"content": {"application/vnd.apache.parquet": _BINARY}, "description": "All rows."},
-        **declared(),
+        **_ERRORS,
     },
     response_class=Response,
 )
@@ -152,10 +156,10 @@ async def parquet(
     "/{evaluation}/events",
     responses={
         200: {
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {}},
             "description": "The evaluation again whenever it has got on, until it has ended, then `[DONE]`.",
         },
-        **declared(),
+        **_ERRORS,
     },
     response_class=Response,
 )

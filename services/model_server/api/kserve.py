@@ -1,5 +1,6 @@
 """KServe's open inference protocol, version 2: a model's version is the checkpoint's step."""
 
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -34,6 +35,7 @@ router = APIRouter(tags=["KServe"])
 _ERRORS = declared(kserve=True)
 
 
+@router.get("/v2/", include_in_schema=False)
 @router.get("/v2", responses={200: {"model": ServerMetadata}, **_ERRORS}, response_class=Response)
 @needs(Scope.INFER, Scope.EVALUATE, Scope.ADMIN)
 async def server_metadata(request: Request) -> Response:
@@ -148,7 +150,11 @@ async def _answer(ticket: Ticket, completion: CompletionRequest, body: InferRequ
             pieces.note_end(choices)
     output = OutputTensor("text", list(body.inputs[0].shape), "BYTES", [texts[n] for n in sorted(texts)])
     served = ticket.served
-    return _json(InferAnswer(served.name, str(served.step), body.id, [output]))
+    told = asdict(InferAnswer(served.name, str(served.step), [output], body.id))
+    if body.id is None:
+        # The protocol knows no null: a request without an id is answered without one.
+        del told["id"]
+    return _json(told)
 
 
 def _describe(request: Request, name: str, step: str | None = None) -> ModelDescriptor:

@@ -1,9 +1,9 @@
 """KServe's open inference protocol, version 2; a text is BYTES, and JSON writes it as a string."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from services.model_server.api.schemas.common import (
     MAX_TOKENS,
@@ -36,6 +36,23 @@ class InferParameters(Strict):
     best_of_by: BestOfField | None = None
 
 
+def _flat(value: Any) -> Any:
+    """[["a"], ["b"]] is how a tensor of shape [2, 1] is written when it is not flattened."""
+    if isinstance(value, list) and all(isinstance(one, list) and len(one) == 1 for one in value):
+        return [one[0] for one in value]
+    return value
+
+
+_TEXT_SCHEMA = {"type": "string", "minLength": 1}
+_BOUNDS = {"type": "array", "minItems": 1, "maxItems": MAX_TEXTS}
+_DATA_SCHEMA = {
+    "anyOf": [
+        {**_BOUNDS, "items": _TEXT_SCHEMA},
+        {**_BOUNDS, "items": {"type": "array", "items": _TEXT_SCHEMA, "minItems": 1, "maxItems": 1}},
+    ]
+}
+
+
 class InputTensor(Strict):
     """Texts to be continued."""
 
@@ -49,7 +66,10 @@ class InputTensor(Strict):
     data: Annotated[
         tuple[Annotated[str, Field(min_length=1)], ...],
         Field(min_length=1, max_length=MAX_TEXTS, strict=False),
+        BeforeValidator(_flat),
+        WithJsonSchema(_DATA_SCHEMA),
     ]
+    """Flat, or nested as the shape says."""
     parameters: Annotated[dict[str, str], Field(max_length=0)] | None = None
 
 
@@ -85,8 +105,8 @@ class InferAnswer:
 
     model_name: str
     model_version: str
-    id: str | None
     outputs: list[OutputTensor]
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def log_probabilities(ids: Sequence[int]) -> list[float]:
     import torch
 
     with torch.inference_mode():
-        logits_LV = _model().eval()(input_ids=torch.tensor([list(ids)])).logits[0, :-1].double()
+        logits_LV = _model()(input_ids=torch.tensor([list(ids)])).logits[0, :-1].double()
         found_L = logits_LV.log_softmax(-1).gather(1, torch.tensor(list(ids[1:]))[:, None])[:, 0]
     return [float(value) for value in found_L]
 
@@ -87,7 +87,7 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-_SPECIAL = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+_SPECIAL: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
 _SIZES: dict[str, Any] = {
     "vocab_size": _VOCABULARY,
     "hidden_size": 64,
@@ -115,6 +115,7 @@ def _model() -> PreTrainedModel:
     rows = torch.tensor(ids[: len(ids) // _ROW_LENGTH * _ROW_LENGTH]).view(-1, _ROW_LENGTH)
     model = GraniteForCausalLM(GraniteConfig(**_SIZES, **_SPECIAL))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    loss = torch.tensor(float("inf"))
     for _ in range(_STEPS):
         tokens = rows[torch.randint(len(rows), (_ROWS,))]
         loss = model(input_ids=tokens, labels=tokens).loss
@@ -122,4 +123,5 @@ def _model() -> PreTrainedModel:
         optimizer.step()
         optimizer.zero_grad()
     assert loss.item() < 0.5 * torch.log(torch.tensor(float(_VOCABULARY))), "it has learned little"
+    torch.nn.Module.eval(model)
     return model

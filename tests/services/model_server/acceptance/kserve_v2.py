@@ -1,8 +1,8 @@
-"""JSON schemas of KServe's open inference protocol v2, written down from its published description.
+"""JSON schemas of KServe's open inference protocol v2 over HTTP, after its published description.
 
-From https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol (HTTP/REST): the objects
-`$metadata_server_response`, `$metadata_model_response`, `$inference_response`, `$inference_error_response` and their
-parts. Fields that an object does not list are left open, as the protocol's extensions need.
+https://github.com/kserve/open-inference-protocol: specification/protocol/open_inference_rest.yaml and
+inference_rest.md, the stricter of the two where they differ. Fields that an object does not list are left
+open, as the extensions need; none may be null.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ METADATA_TENSOR = {
         "parameters": PARAMETERS,
     },
 }
-ANSWERED_TENSOR = {
+DATA = {"type": "array"}
+TENSOR = {
     "type": "object",
     "required": ["name", "shape", "datatype", "data"],
     "properties": {
@@ -38,7 +39,7 @@ ANSWERED_TENSOR = {
         "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
         "datatype": DATATYPE,
         "parameters": PARAMETERS,
-        "data": {"type": "array"},
+        "data": DATA,
     },
 }
 SERVER_METADATA: dict[str, Any] = {
@@ -57,6 +58,23 @@ MODEL_METADATA: dict[str, Any] = {
         "outputs": {"type": "array", "items": METADATA_TENSOR},
     },
 }
+INFERENCE_REQUEST: dict[str, Any] = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {
+        "id": STRING,
+        "parameters": PARAMETERS,
+        "inputs": {"type": "array", "items": TENSOR},
+        "outputs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name"],
+                "properties": {"name": STRING, "parameters": PARAMETERS},
+            },
+        },
+    },
+}
 INFERENCE_ANSWER: dict[str, Any] = {
     "type": "object",
     "required": ["model_name", "outputs"],
@@ -65,7 +83,7 @@ INFERENCE_ANSWER: dict[str, Any] = {
         "model_version": STRING,
         "id": STRING,
         "parameters": PARAMETERS,
-        "outputs": {"type": "array", "items": ANSWERED_TENSOR},
+        "outputs": {"type": "array", "items": TENSOR},
     },
 }
 MODEL_READY: dict[str, Any] = {

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from lm_eval.__main__ import cli_evaluate
+from lm_eval.__main__ import cli_evaluate  # type: ignore[import-untyped]
 
 
 def main() -> None:
