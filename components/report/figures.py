@@ -12,6 +12,8 @@ from components.report.markup import Markup, element
 
 TOP, BOTTOM = 30.0, 40.0
 """Pixels above the rows (labels of the rules) and below them (the axis)."""
+LABELS_APART = 110.0
+"""Pixels between two rules within which their labels would touch: the left one stands left of its line."""
 _DOT, _SMALL_DOT, _MARK = 4.5, 3.4, 11.0
 _MANY_SEEDS = 6
 """From so many the points are small."""
@@ -191,6 +193,8 @@ def _panel(canvas: _Canvas, panel: Panel, layout: Layout, *, labelled: bool, lon
         anchor = "middle" if abs(x - canvas.left) > 60 and abs(canvas.right - x) > 60 else "end"
         if x - canvas.left <= 60:
             anchor = "start"
+        elif any(other.label and 0 < canvas.x(other.value) - x < LABELS_APART for other in panel.rules):
+            anchor = "end"
         if rule.label:
             canvas.text(rule.label, x, canvas.top - 10.0, f"rule-label {rule.style}-label", anchor)
     for number, row in enumerate(panel.rows):

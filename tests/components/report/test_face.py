@@ -13,7 +13,7 @@ from tests.components.report.conftest import Experiment
 from tests.components.report.products import experiment, quickstart
 
 # Raise STAGE_VERSION, and then this, when the page of the same evidence changes.
-GOLDEN = "474c2fbbf2e2a47da15befd2de02e0aa794fafad2b43051a15458212bbb98a14"
+GOLDEN = "71e5fe9ac470c1b58fda583c8eeca9eee7a1b208a65c630a4ba3f31c37f7dee5"
 
 
 def test_the_same_evidence_makes_the_same_page(evidence: Evidence) -> None:

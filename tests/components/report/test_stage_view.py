@@ -25,4 +25,4 @@ def test_there_is_no_view_before_the_page(stored: Experiment) -> None:
 
 
 def test_the_face_keeps_its_function_when_the_module_is_imported() -> None:
-    assert components.report.stage_view is view
+    assert components.report.view is view
