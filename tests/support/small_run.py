@@ -139,7 +139,8 @@ class StartedRun:
         family = self.family()
         self.process.send_signal(number)
         self.process.wait(20)
-        return psutil.wait_procs(family, timeout=30)[1]
+        _, alive = psutil.wait_procs(family, timeout=30)
+        return list(alive)
 
     @property
     def output(self) -> str:
