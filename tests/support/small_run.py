@@ -132,14 +132,14 @@ class StartedRun:
         return [me, *me.children(recursive=True)]
 
     def end(self, number: signal.Signals) -> list[psutil.Process]:
-        """Send the command a signal; the processes that are left half a minute later.
+        """Send the command a signal; the processes that are left two minutes later.
 
         All of ours are gone at once; Ray's own agents look for their parent every few seconds.
         """
         family = self.family()
         self.process.send_signal(number)
         self.process.wait(20)
-        _, alive = psutil.wait_procs(family, timeout=30)
+        _, alive = psutil.wait_procs(family, timeout=120)
         return list(alive)
 
     @property

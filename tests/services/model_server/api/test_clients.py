@@ -112,6 +112,8 @@ def test_a_stream_that_breaks_raises() -> None:
             list(events)
 
 
+# Its generator of text leaves a file of its own to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_request_that_the_description_allows_breaks_the_server(tmp_path: Path) -> None:
     """What only the model knows (its length, its tokens) no description can say: there a 400 is an answer."""
     (tmp_path / "schemathesis.toml").write_text(
