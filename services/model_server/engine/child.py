@@ -9,13 +9,13 @@ import signal
 import socket
 import sys
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parable.process import die_with_parent, num_usable_cpus
 from services.model_server.engine.base import ModelFacts
+from services.model_server.engine.loader import Loader
 from services.model_server.engine.options import EngineOptions
 from services.model_server.engine.wire import (
     Frame,
@@ -53,9 +53,7 @@ class Child:
                 evaluation_seconds=options.evaluation_seconds,
             )
         )
-        # One thread: transformers' modules can't be imported by two at once.
-        self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
-        self._loading: dict[str, Future[Decoder]] = {}
+        self._loader = Loader(self._load)
         self._last_beat = 0.0
 
     def run(self) -> None:
@@ -63,7 +61,7 @@ class Child:
         self._beat()
         while True:
             works = self._batcher.has_work and not self._connection.clogged
-            patience = LOAD_POLL_SECONDS if self._loading else self._options.beat_seconds
+            patience = LOAD_POLL_SECONDS if self._loader.busy else self._options.beat_seconds
             for frame in self._connection.receive(0.0 if works else patience):
                 self._take(frame)
             self._take_loaded()
@@ -81,9 +79,9 @@ class Child:
             case "cancel":
                 self._batcher.cancel(frame["id"])
             case "load":
-                self._loading[frame["key"]] = self._loader.submit(self._load, frame["folder"])
+                self._loader.ask(frame["key"], Path(frame["folder"]))
             case "unload":
-                self._loading.pop(frame["key"], None)
+                self._loader.drop(frame["key"])
                 ended = self._batcher.remove_model(frame["key"])
                 if ended:
                     self._send({"failed": [[number, "the model was unloaded"] for number in ended]})
@@ -93,31 +91,30 @@ class Child:
         if refused is not None:
             self._send({"refused": [[number, refused]]})
 
-    def _load(self, folder: str) -> "Decoder":
-        """Runs in a thread of its own, so that other models go on meanwhile."""
+    def _load(self, folder: Path) -> "Decoder":
         from parable.inference.decoder import Decoder
         from parable.inference.loading import read_model
 
-        return Decoder(read_model(Path(folder), device=self._options.device, dtype=self._options.dtype))
+        return Decoder(read_model(folder, device=self._options.device, dtype=self._options.dtype))
 
     def _take_loaded(self) -> None:
-        for key in [key for key, future in self._loading.items() if future.done()]:
-            future = self._loading.pop(key)
-            error = future.exception()
-            if error is not None:
-                self._send({"not_loaded": [key, f"{type(error).__name__}: {error}"]})
-                continue
-            decoder = future.result()
-            self._batcher.add_model(key, decoder)
-            facts = ModelFacts(
-                key=key,
-                architecture=decoder.architecture,
-                num_parameters=decoder.num_parameters,
-                num_bytes=decoder.num_bytes,
-                vocabulary=decoder.vocabulary,
-                max_length=decoder.max_length,
-            )
-            self._send({"loaded": asdict(facts)})
+        loaded = self._loader.take()
+        if loaded is None:
+            return
+        key, decoder = loaded.key, loaded.outcome
+        if isinstance(decoder, BaseException):
+            self._send({"not_loaded": [key, f"{type(decoder).__name__}: {decoder}"]})
+            return
+        self._batcher.add_model(key, decoder)
+        facts = ModelFacts(
+            key=key,
+            architecture=decoder.architecture,
+            num_parameters=decoder.num_parameters,
+            num_bytes=decoder.num_bytes,
+            vocabulary=decoder.vocabulary,
+            max_length=decoder.max_length,
+        )
+        self._send({"loaded": asdict(facts)})
 
     def _tell(self, events: "Events") -> None:
         frame: Frame = {}
