@@ -4,7 +4,7 @@ Shapes: W width, H heads, K key-value heads, D size of a head, V vocabulary, F i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,6 +50,8 @@ class Norm:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """One layer. `qkv` gives queries, keys and values one after another: (H + 2K) * D features.
+
+    Features that a rotary embedding turns together stand side by side in queries and keys.
 
     Attributes:
         up: Gate and value one after another where the MLP is gated.
@@ -143,15 +145,21 @@ def check_supported(config: Any, architecture: str) -> None:
 def _llama(model: Any) -> Weights:
     """Llama and its kin: Mistral, Granite, Qwen2, Qwen3."""
     config, base = model.config, model.model
+    size = base.layers[0].self_attn.head_dim
+    turned = base.rotary_emb.inv_freq.numel()
     blocks = []
     for layer in base.layers:
         attention, mlp = layer.self_attn, layer.mlp
         blocks.append(
             Block(
                 attention_norm=_norm(layer.input_layernorm),
-                qkv=_joined(attention.q_proj, attention.k_proj, attention.v_proj),
-                query_norm=_norm(attention.q_norm) if hasattr(attention, "q_norm") else None,
-                key_norm=_norm(attention.k_norm) if hasattr(attention, "k_norm") else None,
+                qkv=_joined(
+                    _paired(_joined(attention.q_proj), size, turned),
+                    _paired(_joined(attention.k_proj), size, turned),
+                    _joined(attention.v_proj),
+                ),
+                query_norm=_paired_norm(attention.q_norm, turned) if hasattr(attention, "q_norm") else None,
+                key_norm=_paired_norm(attention.k_norm, turned) if hasattr(attention, "k_norm") else None,
                 scale=float(attention.scaling),
                 out=_joined(attention.o_proj),
                 mlp_norm=_norm(layer.post_attention_layernorm),
@@ -166,7 +174,7 @@ def _llama(model: Any) -> Weights:
         rotary=base.rotary_emb,
         num_heads=config.num_attention_heads,
         num_kv_heads=config.num_key_value_heads,
-        head_dim=base.layers[0].self_attn.head_dim,
+        head_dim=size,
         gated=True,
         residual_scale=float(getattr(config, "residual_multiplier", 1.0)),
         blocks=tuple(blocks),
@@ -181,8 +189,12 @@ def _gpt_neox(model: Any) -> Weights:
     config, base = model.config, model.gpt_neox
     heads = config.num_attention_heads
 
+    size = config.hidden_size // heads
+    order = _pairs(size, base.rotary_emb.inv_freq.numel())
+
     def by_kind(x: torch.Tensor) -> torch.Tensor:
-        return x.detach().reshape(heads, 3, -1, *x.shape[1:]).transpose(0, 1).reshape(x.shape)
+        kinds = x.detach().reshape(heads, 3, size, *x.shape[1:]).transpose(0, 1)
+        return torch.cat([kinds[:2, :, order], kinds[2:]]).reshape(x.shape)
 
     blocks = []
     for layer in base.layers:
@@ -206,7 +218,7 @@ def _gpt_neox(model: Any) -> Weights:
         rotary=base.rotary_emb,
         num_heads=heads,
         num_kv_heads=heads,
-        head_dim=config.hidden_size // heads,
+        head_dim=size,
         gated=False,
         parallel=bool(config.use_parallel_residual),
         blocks=tuple(blocks),
@@ -269,6 +281,25 @@ def _joined(*modules: Any) -> Linear:
         return Linear(weights[0], biases[0] if biases else None)
     assert len(biases) in (0, len(modules))
     return Linear(torch.cat(weights), torch.cat(biases) if biases else None)
+
+
+def _pairs(size: int, num_pairs: int) -> torch.Tensor:
+    """The order of a head's features that puts side by side what is turned together: i and num_pairs + i."""
+    turned = torch.arange(2 * num_pairs).view(2, num_pairs).T.flatten()
+    return torch.cat([turned, torch.arange(2 * num_pairs, size)])
+
+
+def _paired(linear: Linear, size: int, num_pairs: int) -> Linear:
+    """A projection to heads whose features are in the order of `_pairs`."""
+    order = _pairs(size, num_pairs)
+    weight_HDW = linear.weight.view(-1, size, linear.weight.shape[1])
+    bias = None if linear.bias is None else linear.bias.view(-1, size)[:, order].flatten()
+    return Linear(weight_HDW[:, order].flatten(0, 1), bias)
+
+
+def _paired_norm(module: Any, num_pairs: int) -> Norm:
+    norm = _norm(module)
+    return replace(norm, weight=norm.weight[_pairs(len(norm.weight), num_pairs)])
 
 
 _READERS: dict[str, Callable[[Any], Weights]] = {

@@ -5,7 +5,7 @@ No token is padding: prompts, single new tokens and texts to be scored share one
 step is overhead of operators, so projections of one input are joined and nothing is made that isn't read.
 
 Shapes: N tokens, R of them at which something is predicted, W width, H heads, K key-value heads, D size of
-a head, V vocabulary.
+a head, E pairs of features that are turned, V vocabulary.
 """
 
 from collections.abc import Callable
@@ -49,8 +49,7 @@ class Decoder:
         assert limit is not None
         self.max_length = int(limit)
         self.weights: Weights = read_weights(model)
-        self._cos_PD, self._sin_PD = self._angles(min(FIRST_ROTARY_TABLE, self.max_length))
-        self._rotary_dim = self._cos_PD.shape[1]
+        self._turns_PE = self._turns(min(FIRST_ROTARY_TABLE, self.max_length))
         self._check(model)
 
     @property
@@ -73,13 +72,13 @@ class Decoder:
             x_NW = x_NW * weights.embedding_scale
         if weights.positions is not None:
             x_NW = x_NW + functional.embedding(positions_N, weights.positions)
-            angles = None
+            turns = None
         else:
-            angles = self._angles_at(positions_N)
+            turns = self._turns_PE[positions_N][:, None]
         last = len(weights.blocks) - 1
         for number, block in enumerate(weights.blocks):
             read_NW = block.attention_norm(x_NW)
-            mixed = attend(number, block.scale, *self._project(block, read_NW, angles))
+            mixed = attend(number, block.scale, *self._project(block, read_NW, turns))
             if number == last and at_R is not None:
                 x_NW, mixed, read_NW = x_NW[at_R], mixed[at_R], read_NW[at_R]
             x_NW = self._finish(block, x_NW, mixed)
@@ -91,25 +90,16 @@ class Decoder:
         return logits_RV if self.weights.logits_scale == 1.0 else logits_RV / self.weights.logits_scale
 
     def _project(
-        self, block: Block, read_NW: torch.Tensor, angles: tuple[torch.Tensor, torch.Tensor] | None
+        self, block: Block, read_NW: torch.Tensor, turns_N1E: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         heads, kv_heads, size = self.weights.num_heads, self.weights.num_kv_heads, self.weights.head_dim
         qkv_NXD = block.qkv(read_NW).view(-1, heads + 2 * kv_heads, size)
         qk_NXD = qkv_NXD[:, : heads + kv_heads]
         if block.query_norm is not None and block.key_norm is not None:
             qk_NXD = torch.cat([block.query_norm(qk_NXD[:, :heads]), block.key_norm(qk_NXD[:, heads:])], 1)
-        if angles is not None:
-            qk_NXD = self._turn(qk_NXD, *angles)
+        if turns_N1E is not None:
+            turn_(qk_NXD, turns_N1E)
         return qk_NXD[:, :heads], qk_NXD[:, heads:], qkv_NXD[:, heads + kv_heads :]
-
-    def _turn(self, x_NXD: torch.Tensor, cos_N1D: torch.Tensor, sin_N1D: torch.Tensor) -> torch.Tensor:
-        """Rotary embedding of the first `rotary_dim` features: x * cos + rotate_half(x) * sin."""
-        size = self._rotary_dim
-        if size == x_NXD.shape[-1]:
-            return torch.addcmul(x_NXD * cos_N1D, x_NXD.roll(size // 2, -1), sin_N1D)
-        turned, rest = x_NXD[..., :size], x_NXD[..., size:]
-        turned = torch.addcmul(turned * cos_N1D, turned.roll(size // 2, -1), sin_N1D)
-        return torch.cat([turned, rest], -1)
 
     def _finish(self, block: Block, x_NW: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
         scale = self.weights.residual_scale
@@ -117,30 +107,24 @@ class Decoder:
         up = block.up(block.mlp_norm(x_NW if self.weights.parallel else after_NW))
         if self.weights.gated:
             gate, value = up.chunk(2, -1)
-            up = block.activation(gate) * value
+            up = block.activation(gate).mul_(value)
         else:
             up = block.activation(up)
         return torch.add(after_NW, block.down(up), alpha=scale)
 
-    def _angles_at(self, positions_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._cos_PD[positions_N][:, None], self._sin_PD[positions_N][:, None]
-
     def grow_angles(self, length: int) -> None:
         """Make sure that positions below `length` can be read."""
-        if self.weights.rotary is not None and length > len(self._cos_PD):
-            self._cos_PD, self._sin_PD = self._angles(
-                min(self.max_length, max(length, 2 * len(self._cos_PD)))
-            )
+        if self.weights.rotary is not None and length > len(self._turns_PE):
+            self._turns_PE = self._turns(min(self.max_length, max(length, 2 * len(self._turns_PE))))
 
-    def _angles(self, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines (length, rotary_dim); the sign that rotate_half would give is in the sine."""
+    def _turns(self, length: int) -> torch.Tensor:
+        """By what pairs of features are turned at each position: complex, (length, rotary_dim / 2)."""
         if self.weights.rotary is None:
-            return torch.empty(0, 0), torch.empty(0, 0)
-        like = torch.empty(0, dtype=self.dtype, device=self.device)
+            return torch.empty(0, 0)
+        like = torch.empty(0, dtype=torch.promote_types(self.dtype, torch.float32), device=self.device)
         cos, sin = self.weights.rotary(like, torch.arange(length, device=self.device)[None])
-        cos_PD, sin_PD = cos[0].clone(), sin[0].clone()
-        sin_PD[:, : sin_PD.shape[1] // 2] *= -1
-        return cos_PD, sin_PD
+        half = cos.shape[-1] // 2
+        return torch.complex(cos[0, :, :half], sin[0, :, :half])
 
     @torch.inference_mode()
     def _check(self, model: "PreTrainedModel") -> None:
@@ -155,6 +139,16 @@ class Decoder:
                 f"This {self.architecture} answers otherwise here than in transformers: its config has a "
                 "trait that this engine doesn't know. Serve it with another engine."
             )
+
+
+def turn_(x_NXD: torch.Tensor, turns_N1E: torch.Tensor) -> None:
+    """Rotary embedding in place, of the first 2E features in pairs that stand side by side."""
+    num_pairs = turns_N1E.shape[-1]
+    pairs_NXE2 = x_NXD[..., : 2 * num_pairs].unflatten(-1, (num_pairs, 2))  # type: ignore[no-untyped-call]
+    if x_NXD.dtype.itemsize < 4:  # There are no complex numbers of this size.
+        pairs_NXE2.copy_(torch.view_as_real(torch.view_as_complex(pairs_NXE2.float()) * turns_N1E))
+    else:
+        torch.view_as_complex(pairs_NXE2).mul_(turns_N1E)
 
 
 def attend_all(

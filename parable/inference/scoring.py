@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 BATCH_NODES = 8192
+PADDING_NODES, PADDING_SHARE = 128, 0.1
+"""Of a batch, the most that is padding, whichever is more: another batch costs more than a little of it."""
 CHUNK_LOGITS = 2**22
 """Logits held at once: 16 MiB in fp32."""
 _PROBE_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
@@ -56,7 +58,7 @@ class Scorer:
 
     def _score(self, spans: Sequence[Span], *, share: bool) -> list[list[float]]:
         scores: list[list[float]] = [[] for _ in spans]
-        for rows in _batches(lay_out(spans, share=share), self._batch_nodes):
+        for rows in batches(lay_out(spans, share=share), self._batch_nodes):
             for number, values in self._score_rows(rows, spans):
                 scores[number] = values
         return scores
@@ -146,14 +148,20 @@ class Scorer:
         return torch.arange(1, count + 1) % int(self._model.config.vocab_size)
 
 
-def _batches(rows: Sequence[Row], batch_nodes: int) -> Iterator[list[Row]]:
-    """Rows of like length together, chains apart from tries, so that little is padded or masked."""
+def batches(rows: Sequence[Row], batch_nodes: int) -> Iterator[list[Row]]:
+    """Rows of like length together, chains apart from tries, so that little is padded or masked.
+
+    A batch has `batch_nodes` nodes at the most, padding included, unless a single row has more.
+    """
     batch: list[Row] = []
+    num_nodes = 0
     for row in sorted(rows, key=lambda row: (row.is_chain, len(row.tokens))):
-        full = (len(batch) + 1) * len(row.tokens) > batch_nodes
-        if batch and (full or batch[-1].is_chain != row.is_chain):
+        padded = (len(batch) + 1) * len(row.tokens)
+        num_nodes += len(row.tokens)
+        wasteful = padded - num_nodes > max(PADDING_NODES, PADDING_SHARE * padded)
+        if batch and (padded > batch_nodes or wasteful or batch[-1].is_chain != row.is_chain):
             yield batch
-            batch = []
+            batch, num_nodes = [], len(row.tokens)
         batch.append(row)
     if batch:
         yield batch

@@ -53,7 +53,7 @@ def test_a_trait_that_nobody_thought_of_is_refused_by_trying() -> None:
 
 def test_rotary_angles_grow_with_the_longest_text() -> None:
     decoder = Decoder(trained.model())
-    decoder._cos_PD, decoder._sin_PD = decoder._angles(8)
+    decoder._turns_PE = decoder._turns(8)
     decoder.grow_angles(200)
-    cos, _ = decoder._angles(200)
-    assert torch.equal(decoder._cos_PD[:200], cos)
+    turns = decoder._turns(200)
+    assert torch.equal(decoder._turns_PE[:200], turns)

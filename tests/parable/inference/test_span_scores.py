@@ -49,10 +49,32 @@ def test_the_likeliest_tokens_own_value_is_exactly_the_best_alternatives() -> No
         assert math.isfinite(score.logprobs[0])
 
 
+def test_a_rank_counts_what_is_likelier(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The same text comes thrice, and a few rows of logits are made at once.
+    monkeypatch.setattr("parable.inference.span_scores.CHUNK_LOGITS", 3 * trained.VOCABULARY)
+    model, spans = trained.model(), _spans()[:3] * 3
+    scores = SpanScorer(Decoder(model)).score(spans, [0] * len(spans), ranks=True)
+    for span, score in zip(spans, scores, strict=True):
+        with torch.inference_mode():
+            rows = model(input_ids=torch.tensor([span.ids[:-1]])).logits[0, span.start - 1 :]
+        order = rows.argsort(-1, descending=True).tolist()
+        targets = span.ids[span.start :]
+        assert score.ranks == [1 + row.index(token) for row, token in zip(order, targets, strict=True)]
+
+
 def test_chunks_of_logits_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scorer, spans = SpanScorer(Decoder(trained.model())), _spans()
     whole = scorer.score(spans, [2] * len(spans))
     monkeypatch.setattr("parable.inference.span_scores.CHUNK_LOGITS", 3 * trained.VOCABULARY)
+    for one, other in zip(whole, scorer.score(spans, [2] * len(spans)), strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-6)
+        assert [[token for token, _ in top] for top in one.top] == [[t for t, _ in top] for top in other.top]
+
+
+def test_several_passes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer, spans = SpanScorer(Decoder(trained.model())), _spans()
+    whole = scorer.score(spans, [2] * len(spans))
+    monkeypatch.setattr("parable.inference.span_scores.PASS_NODES", 1)
     for one, other in zip(whole, scorer.score(spans, [2] * len(spans)), strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-6)
         assert [[token for token, _ in top] for top in one.top] == [[t for t, _ in top] for top in other.top]
