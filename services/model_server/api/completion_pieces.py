@@ -68,7 +68,7 @@ class CompletionPieces:
         logprobs = None if body.logprobs is None else empty_logprobs()
         text, told = "", None
         if body.echo:
-            text, offsets = place_prompt(self._ticket.served.codec, prompt)
+            text, offsets = place_prompt(self._ticket.served.codec, prompt, self._texts)
             if logprobs is not None and scored is not None:
                 add_prompt(logprobs, prompt, offsets, scored.tokens, self._texts, body.logprobs or 0)
         self._shifts.append(len(text))

@@ -1,6 +1,7 @@
 """Log-probabilities as OpenAI's two endpoints and vLLM's extension tell them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 from services.model_server.api.choice_text import ChoiceText, PlacedToken
 from services.model_server.api.schemas.chat import ChatLogprob, ChatLogprobs, ChatTopLogprob
@@ -15,8 +16,12 @@ def empty_logprobs() -> CompletionLogprobs:
     return CompletionLogprobs([], [], [], [])
 
 
-def place_prompt(codec: TextCodec, prompt: Sequence[int]) -> tuple[str, list[int]]:
+def place_prompt(codec: TextCodec, prompt: Sequence[int], texts: TokenTexts) -> tuple[str, list[int]]:
     """A prompt's text, and where each of its tokens begins there."""
+    alone = [texts(token) for token in prompt]
+    text = codec.decode(prompt)
+    if text == "".join(alone):  # No character is in pieces, and the first token's text is not trimmed.
+        return text, list(accumulate((len(part) for part in alone[:-1]), initial=0))
     piece = ChoiceText(codec, ()).push([Token(token) for token in prompt], last=True)
     return piece.text, [placed.offset for placed in piece.tokens]
 
@@ -85,7 +90,7 @@ def _by_text(token: Token, texts: TokenTexts, top: int) -> dict[str, float]:
 
 def _by_id(token: Token, texts: TokenTexts, top: int) -> dict[str, PromptToken]:
     ranks = {other: rank for rank, (other, _) in enumerate(token.top, 1)}
-    found = {str(token.id): PromptToken(token.logprob, ranks.get(token.id), texts(token.id))}
+    found = {str(token.id): PromptToken(token.logprob, token.rank, texts(token.id))}
     for other, value in token.top[:top]:
         found.setdefault(str(other), PromptToken(value, ranks[other], texts(other)))
     return found
