@@ -15,8 +15,8 @@ from parable.inference.decoder import Decoder, attention
 from parable.inference.scoring import CHUNK_LOGITS, ancestor_mask, batches
 from parable.inference.trie import Row, Span, lay_out
 
-PASS_NODES = 1024
-"""Read at once: what a layer makes of more of them leaves the cache before the next operator reads it."""
+PASS_NUMBERS = 3 * 2**19
+"""Of what the widest operator makes, 6 MiB in fp32: more leaves the cache before the next one reads it."""
 Alternatives = list[tuple[int, float]]
 """(token, log-probability), the likeliest first."""
 
@@ -39,12 +39,13 @@ class SpanScorer:
     def __init__(self, decoder: Decoder) -> None:
         """Score with a decoder."""
         self._decoder = decoder
+        self._pass_nodes = PASS_NUMBERS // max(len(block.up.weight) for block in decoder.weights.blocks)
 
     @torch.inference_mode()
     def score(self, spans: Sequence[Span], top: Sequence[int], *, ranks: bool = False) -> list[SpanScore]:
         """Scores in the order of the spans, with `top` alternatives for each token of a span."""
         found: dict[int, SpanScore] = {}
-        for rows in batches(lay_out(spans, share=True), PASS_NODES):
+        for rows in batches(lay_out(spans, share=True), self._pass_nodes):
             found |= self._score_rows(rows, spans, top, ranks=ranks)
         return [found[number] for number in range(len(spans))]
 

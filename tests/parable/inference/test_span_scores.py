@@ -74,7 +74,7 @@ def test_chunks_of_logits_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_several_passes_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scorer, spans = SpanScorer(Decoder(trained.model())), _spans()
     whole = scorer.score(spans, [2] * len(spans))
-    monkeypatch.setattr("parable.inference.span_scores.PASS_NODES", 1)
+    monkeypatch.setattr(scorer, "_pass_nodes", 1)
     for one, other in zip(whole, scorer.score(spans, [2] * len(spans)), strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-6)
         assert [[token for token, _ in top] for top in one.top] == [[t for t, _ in top] for top in other.top]
