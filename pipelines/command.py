@@ -134,6 +134,9 @@ def serve(
         int, typer.Option(min=0, max=64535, help="Port of the API; metrics are 1000 above.")
     ] = 8000,
     keys: Annotated[Path | None, typer.Option(help="File of API keys and their scopes.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="torch, or vllm where that is installed, best on a GPU.")
+    ] = "torch",
     settings: Annotated[
         Path | None, typer.Option(help="All of the server's settings as JSON, in place of the options above.")
     ] = None,
@@ -145,7 +148,7 @@ def serve(
     if settings is not None:
         server.serve_settings(settings, say=typer.echo)
     else:
-        server.serve(store, model=model, port=port, host=host, keys=keys, say=typer.echo)
+        server.serve(store, model=model, port=port, host=host, keys=keys, engine=engine, say=typer.echo)
 
 
 @app.command()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from parable.artifact import MANIFEST, Artifact, Manifest, read_manifest
 from parable.errors import UserError
 from parable.lease import being_written
+from parable.runs import read_pointers
 from parable.store import ObjectStore
-from pipelines.runs import read_runs
+from pipelines.runs import begun_arms, read_runs
 
 PRODUCT_KINDS = (
     "corpora", "tokenizers", "tokens", "mixtures", "segments", "evaluations", "comparisons", "reports",
@@ -56,9 +57,20 @@ def resolve(store: ObjectStore, text: str) -> Artifact:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UserError(f"{store.uri} holds no product {text!r}. `parable list --all` shows what it holds.")
+        raise _unknown(store, text)
     some = ", ".join(str(artifact) for artifact in found[:4])
     raise UserError(f"{text!r} may be {some}{' or others' if len(found) > 4 else ''}: give more of its id.")
+
+
+def _unknown(store: ObjectStore, text: str) -> UserError:
+    for pointer in read_pointers(store):
+        for segment in pointer.segments:
+            if text and (segment.key == text or segment.id.startswith(text)):
+                return UserError(
+                    f"{segment} is planned for {pointer.recipe}, {pointer.arm} with seed {pointer.seed}, and "
+                    "not trained yet. If nothing is working on it, `parable run` with that recipe trains it."
+                )
+    return UserError(f"{store.uri} holds no product {text!r}. `parable list --all` shows what it holds.")
 
 
 def lineage(store: ObjectStore, artifact: Artifact) -> dict[Artifact, Manifest | None]:
@@ -97,12 +109,14 @@ def unfinished(store: ObjectStore) -> list[str]:
 
 
 def unused(store: ObjectStore) -> list[Artifact]:
-    """Sealed products that no recipe's newest run consists of or came from."""
+    """Sealed products that no recipe's newest run consists of or came from, ended or only begun."""
+    roots = [artifact for run in read_runs(store) for artifact in run.catalog.values()]
+    for pointer in begun_arms(store):
+        roots += [*pointer.segments, *([pointer.mixture] if pointer.mixture else [])]
     used: set[Artifact] = set()
-    for run in read_runs(store):
-        for artifact in run.catalog.values():
-            if artifact not in used:
-                used |= set(lineage(store, artifact))
+    for artifact in roots:
+        if artifact not in used:
+            used |= set(lineage(store, artifact))
     return [
         holding.artifact for holding in holdings(store) if holding.sealed and holding.artifact not in used
     ]

@@ -1,5 +1,6 @@
-"""Where a recipe's results are: pointers that are rewritten at every run, outside every seal."""
+"""What a recipe's runs have come to: the newest that ended, and what has begun since."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +8,12 @@ from typing import Any
 
 import orjson
 
-from parable.artifact import Artifact, Product, read_manifest
+from parable.artifact import Artifact, Product, exists
 from parable.canonical import readable_json
 from parable.catalog import Catalog
 from parable.recipe import Recipe
+from parable.runs import RUN_FILE, RUNS, ArmPointer, read_pointers
 from parable.store import LocalStore, ObjectStore
-
-RUNS = "runs/"
-RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,8 @@ class Run:
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
     catalog: Catalog
+    ended_seconds: float
+    """When, by the store's clock."""
 
     @property
     def report(self) -> Artifact | None:
@@ -34,25 +35,30 @@ class Run:
         return self.catalog.get("report")
 
 
+@dataclass(frozen=True, slots=True)
+class BegunRun:
+    """A run whose training was planned and that has no report: it goes on, or was stopped."""
+
+    recipe: str
+    num_models: int
+    num_trained: int
+
+    def __str__(self) -> str:
+        """What a person ought to know."""
+        return (
+            f"{self.recipe} has begun and not ended: {self.num_trained} of {self.num_models} models are "
+            "trained. If nothing is working on it, `parable run` goes on from there."
+        )
+
+
 def record_run(recipe: Recipe, store: ObjectStore, catalog: Catalog) -> None:
-    """Point at what a run made, as a whole and for every arm and seed."""
-    folder = f"{RUNS}{recipe.name}"
-    for arm in recipe.arms:
-        for seed in recipe.seeds:
-            model = catalog.find(f"model/{arm}", seed)
-            pointer = {
-                "model": model.key,
-                "segments": [segment.key for segment in _past(store, model)],
-                "evaluation": catalog.find(f"evaluation/{arm}", seed).key,
-                "mixture": catalog.find(f"mixture/{arm}", seed).key,
-            }
-            store.put(f"{folder}/{arm}/seed-{seed}.json", readable_json(pointer))
+    """Say what a run that has ended consists of. What its arms are made of, training has said."""
     plain = {
         "recipe": recipe.to_plain(),
         "fingerprint": recipe.fingerprint(),
         "catalog": {role: artifact.key for role, artifact in catalog.items()},
     }
-    store.put(f"{folder}/{RUN_FILE}", readable_json(plain))
+    store.put(f"{RUNS}{recipe.name}/{RUN_FILE}", readable_json(plain))
 
 
 def read_runs(store: ObjectStore) -> Iterator[Run]:
@@ -67,7 +73,36 @@ def read_runs(store: ObjectStore) -> Iterator[Run]:
                 arms=tuple(plain["recipe"]["arms"]),
                 seeds=tuple(plain["recipe"]["seeds"]),
                 catalog=Catalog({role: Artifact.parse(key) for role, key in plain["catalog"].items()}),
+                ended_seconds=info.modified_seconds,
             )
+
+
+def begun_arms(store: ObjectStore) -> list[ArmPointer]:
+    """Arms whose training was planned after the last end of a run of their recipe."""
+    ended = {run.name: run.ended_seconds for run in read_runs(store)}
+    return [
+        pointer
+        for pointer, seconds in read_pointers(store).items()
+        if pointer.recipe not in ended or seconds > ended[pointer.recipe]
+    ]
+
+
+def begun_runs(store: ObjectStore) -> list[BegunRun]:
+    """Runs that have begun and not ended, by recipe; one whose models are those there were is none."""
+    ended = {run.name: run for run in read_runs(store)}
+    arms: dict[str, list[ArmPointer]] = defaultdict(list)
+    for pointer in begun_arms(store):
+        arms[pointer.recipe].append(pointer)
+    return [
+        BegunRun(recipe, len(arm), sum(exists(store, pointer.segments[-1]) for pointer in arm))
+        for recipe, arm in arms.items()
+        if not all(_is_of(ended.get(recipe), pointer) for pointer in arm)
+    ]
+
+
+def _is_of(run: Run | None, pointer: ArmPointer) -> bool:
+    role = f"model/{pointer.arm}/seed-{pointer.seed}"
+    return run is not None and run.catalog.get(role) == pointer.segments[-1]
 
 
 def page_address(store: ObjectStore, catalog: Catalog, recipe: Recipe) -> str:
@@ -78,15 +113,3 @@ def page_address(store: ObjectStore, catalog: Catalog, recipe: Recipe) -> str:
     target = Path(f"{recipe.name}-{report.artifact.id[:8]}.html").resolve()
     target.write_bytes(report.read("index.html"))
     return str(target)
-
-
-def _past(store: ObjectStore, model: Artifact) -> list[Artifact]:
-    """The segments that a model is made of, the first one first."""
-    chain: list[Artifact] = []
-    current: Artifact | None = model
-    while current is not None:
-        chain.append(current)
-        manifest = read_manifest(store, current)
-        parents = manifest.parents.values() if manifest else ()
-        current = next((parent for parent in parents if parent.kind == model.kind), None)
-    return chain[::-1]

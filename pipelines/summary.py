@@ -13,7 +13,7 @@ from parable.canonical import readable_json
 from parable.catalog import Catalog
 from parable.store import ObjectStore
 from pipelines.housekeeping import holdings, lineage, remove, resolve, unfinished, unused
-from pipelines.runs import read_runs
+from pipelines.runs import begun_runs, read_runs
 
 
 def print_summary(console: Console, store: ObjectStore, catalog: Catalog, page: str) -> None:
@@ -47,7 +47,7 @@ def _notes(comparison: dict[str, Any]) -> Iterator[str]:
 
 
 def print_runs(console: Console, store: ObjectStore) -> None:
-    """Every recipe's newest run."""
+    """Every recipe's newest run that has ended, and what has begun since."""
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for name in ("recipe", "title", "arms", "seeds", "fingerprint", "report"):
         table.add_column(name)
@@ -65,6 +65,8 @@ def print_runs(console: Console, store: ObjectStore) -> None:
         console.print(table)
     else:
         console.print("No run has finished in this store yet.")
+    for begun in begun_runs(store):
+        console.print(str(begun), highlight=False, soft_wrap=True)
     held = holdings(store)
     kinds = Counter(holding.artifact.kind for holding in held if holding.sealed)
     total = sum(holding.num_bytes for holding in held)

@@ -94,10 +94,15 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every segment of an experiment once, parents first, and the last one of each arm and seed."""
+    """Every segment of an experiment once, parents first, and those of each arm and seed in their order."""
 
     segments: tuple[Segment, ...]
-    last: Mapping[tuple[str, int], Artifact]
+    chains: Mapping[tuple[str, int], tuple[Artifact, ...]]
+
+    @property
+    def last(self) -> dict[tuple[str, int], Artifact]:
+        """The segment that is the model of each arm and seed."""
+        return {key: chain[-1] for key, chain in self.chains.items()}
 
 
 def plan_segments(
@@ -115,9 +120,9 @@ def plan_segments(
         mixtures: what each arm reads with each seed, by both.
     """
     found: dict[Artifact, Segment] = {}
-    last: dict[tuple[str, int], Artifact] = {}
+    chains: dict[tuple[str, int], tuple[Artifact, ...]] = {}
     for (arm, seed), (artifact, mixture) in mixtures.items():
-        parent: Artifact | None = None
+        chain: list[Artifact] = []
         for rows in mixture.phases:
             segment = Segment(
                 mixture=artifact,
@@ -126,19 +131,19 @@ def plan_segments(
                 row_length=mixture.row_length,
                 attention=mixture.attention,
                 rows=rows,
-                parent=parent,
+                parent=chain[-1] if chain else None,
                 preset=preset,
                 seed=seed,
                 training=recipe.training,
                 numerics=numerics,
                 arms=(arm,),
             )
-            parent = segment.artifact
-            known = found.get(parent)
-            found[parent] = segment if known is None else replace(known, arms=(*known.arms, arm))
-        assert parent is not None, "a recipe has at least one phase"
-        last[arm, seed] = parent
-    return Plan(tuple(found.values()), last)
+            chain.append(segment.artifact)
+            known = found.get(chain[-1])
+            found[chain[-1]] = segment if known is None else replace(known, arms=(*known.arms, arm))
+        assert chain, "a recipe has at least one phase"
+        chains[arm, seed] = tuple(chain)
+    return Plan(tuple(found.values()), chains)
 
 
 def chain_tokens(segments: Sequence[Segment]) -> dict[Artifact, int]:

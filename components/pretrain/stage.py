@@ -1,4 +1,4 @@
-"""The stage: plan, train what is missing, name what each arm's model is."""
+"""The stage: plan, say which arm will be made of what, train what is missing."""
 
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from parable.artifact import exists
 from parable.catalog import Catalog
 from parable.progress import Journal
 from parable.recipe import Recipe
+from parable.runs import ArmPointer
 from parable.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ def train_models(recipe: Recipe, store: ObjectStore, inputs: Catalog) -> Catalog
     """See `components.pretrain.run`."""
     numerics = numerics_of(recipe.compute)
     plan = plan_models(recipe, store, inputs, numerics)
+    # Before anything is trained, so that whoever looks at the store can follow it.
+    for pointer in pointers(recipe, inputs, plan):
+        store.put(pointer.key, pointer.to_bytes())
     missing = [segment for segment in plan.segments if not exists(store, segment.artifact)]
     if missing:
         tasks = [_task(segment) for segment in missing]
@@ -45,6 +49,20 @@ def plan_models(recipe: Recipe, store: ObjectStore, catalog: Catalog, numerics: 
             artifact = catalog.find(f"mixture/{arm}", seed)
             mixtures[arm, seed] = artifact, read_mixture(store, artifact)
     return plan_segments(recipe, preset, numerics, mixtures)
+
+
+def pointers(recipe: Recipe, catalog: Catalog, plan: Plan) -> list[ArmPointer]:
+    """What each arm is made of, or will be."""
+    return [
+        ArmPointer(
+            recipe=recipe.name,
+            arm=arm,
+            seed=seed,
+            segments=chain,
+            mixture=catalog.find(f"mixture/{arm}", seed),
+        )
+        for (arm, seed), chain in plan.chains.items()
+    ]
 
 
 def _task(segment: Segment) -> dict[str, object]:

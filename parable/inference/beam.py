@@ -59,11 +59,11 @@ class _Beam:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A beam that is complete, by a stop token or at its full length."""
+    """A beam that is complete, by the stop token at its end or at its full length."""
 
     path: tuple[ChosenToken, ...]
     total: float
-    stopped: bool
+    end: ChosenToken | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class SafeBeamSearch:
             top = tuple(zip(best_ids.tolist(), best_values.tolist(), strict=True))
         for token, value in zip(ids.tolist(), values.tolist(), strict=True):
             if token in rules.stop:
-                self.ended.append(Ended(beam.path, beam.total + value, stopped=True))
+                self.ended.append(Ended(beam.path, beam.total + value, ChosenToken(token, value, top)))
             elif value > -torch.inf:
                 beam.candidates.append(ChosenToken(token, value, top))
 
@@ -173,7 +173,7 @@ class SafeBeamSearch:
         going = []
         for beam in beams:
             if len(beam.path) == self._rules.max_tokens or not beam.candidates:
-                self.ended.append(Ended(beam.path, beam.total, stopped=False))
+                self.ended.append(Ended(beam.path, beam.total, None))
                 self._free.append(beam.slot)
             else:
                 going.append(beam)

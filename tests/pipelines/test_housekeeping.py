@@ -6,6 +6,7 @@ from parable.artifact import Artifact, Blueprint, Product, build, exists
 from parable.canonical import readable_json
 from parable.errors import UserError
 from parable.lease import Lease
+from parable.runs import ArmPointer
 from parable.store import LocalStore
 from pipelines.housekeeping import holdings, lineage, remove, resolve, unfinished, unused
 
@@ -95,3 +96,24 @@ def test_unused_is_what_no_run_consists_of_or_came_from(store: LocalStore) -> No
     }
     store.put("runs/r/run.json", readable_json(run))
     assert unused(store) == [stray]
+
+
+def test_what_a_begun_run_will_need_is_used(store: LocalStore) -> None:
+    tokens = product(store, "tokens", "rows")
+    mixture = product(store, "mixtures", "mixed", tokens=tokens)
+    trunk = product(store, "segments", "trunk")
+    stray = product(store, "segments", "stray")
+    planned = Artifact("segments", "0123")
+    pointer = ArmPointer(recipe="r", arm="a", seed=0, segments=(trunk, planned), mixture=mixture)
+    store.put(pointer.key, pointer.to_bytes())
+    assert unused(store) == [stray]
+
+
+def test_a_segment_that_is_only_planned_is_named_as_such(store: LocalStore) -> None:
+    pointer = ArmPointer(recipe="r", arm="a", seed=3, segments=(Artifact("segments", "0123"),), mixture=None)
+    store.put(pointer.key, pointer.to_bytes())
+    for text in ("segments/0123", "012"):
+        with pytest.raises(
+            UserError, match=r"segments/0123 is planned for r, a with seed 3, and not trained yet"
+        ):
+            resolve(store, text)

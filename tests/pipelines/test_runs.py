@@ -1,14 +1,14 @@
 import os
 from pathlib import Path
 
-import orjson
 import pytest
 
 from parable.artifact import Artifact, Blueprint, build
 from parable.catalog import Catalog
-from parable.recipe import load_recipe
+from parable.recipe import Recipe, load_recipe
+from parable.runs import ArmPointer
 from parable.store import LocalStore
-from pipelines.runs import page_address, read_runs, record_run
+from pipelines.runs import BegunRun, begun_runs, page_address, read_runs, record_run
 from tests.support.small_run import QUICKSTART
 
 
@@ -22,27 +22,60 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
 
 
-def test_a_run_points_at_the_segments_that_each_arm_is_made_of_and_is_found_again(store: LocalStore) -> None:
-    recipe = load_recipe(QUICKSTART).select(arms=("unfiltered",), seeds=(1,))
-    trunk = product(store, "segments", "trunk")
-    model = product(store, "segments", "branch", parent=trunk)
-    catalog = Catalog(
-        {
-            "model/unfiltered/seed-1": model,
-            "evaluation/unfiltered/seed-1": product(store, "evaluations", "asked"),
-            "mixture/unfiltered/seed-1": product(store, "mixtures", "mixed"),
-            "report": product(store, "reports", "page"),
-        }
+def plan(store: LocalStore, arm: str, *segments: Artifact, recipe: str = "quickstart") -> None:
+    """Say what an arm with seed 0 is to be made of, as training does when it is planned."""
+    pointer = ArmPointer(recipe=recipe, arm=arm, seed=0, segments=segments, mixture=None)
+    store.put(pointer.key, pointer.to_bytes())
+
+
+def end(store: LocalStore, **models: Artifact) -> Recipe:
+    """Record a run of the quickstart with these arms and models."""
+    recipe = load_recipe(QUICKSTART).select(arms=tuple(models), seeds=(0,))
+    report = product(store, "reports", "page")
+    record_run(
+        recipe,
+        store,
+        Catalog({f"model/{arm}/seed-0": one for arm, one in models.items()} | {"report": report}),
     )
-    record_run(recipe, store, catalog)
-    pointer = orjson.loads(store.get("runs/quickstart/unfiltered/seed-1.json"))
-    assert pointer["model"] == model.key
-    assert pointer["segments"] == [trunk.key, model.key]
+    return recipe
+
+
+def test_a_run_that_has_ended_is_found_again(store: LocalStore) -> None:
+    model = product(store, "segments", "branch")
+    recipe = end(store, unfiltered=model)
     (run,) = read_runs(store)
-    assert (run.name, run.arms, run.seeds) == ("quickstart", ("unfiltered",), (1,))
+    assert (run.name, run.arms, run.seeds) == ("quickstart", ("unfiltered",), (0,))
     assert run.fingerprint == recipe.fingerprint()
-    assert run.catalog == catalog
-    assert run.report == catalog["report"]
+    assert run.catalog["model/unfiltered/seed-0"] == model
+    assert run.report == run.catalog["report"]
+
+
+def test_a_run_is_under_way_from_its_plan_to_its_end(store: LocalStore) -> None:
+    trunk, branch = product(store, "segments", "trunk"), Artifact("segments", "0123")
+    plan(store, "unfiltered", trunk, branch)
+    plan(store, "aligned", trunk)
+    assert begun_runs(store) == [BegunRun("quickstart", num_models=2, num_trained=1)]
+    assert str(begun_runs(store)[0]).startswith(
+        "quickstart has begun and not ended: 1 of 2 models are trained."
+    )
+    end(store, aligned=trunk)
+    assert begun_runs(store) == []
+
+
+def test_of_a_run_that_began_after_another_s_end_only_its_own_arms_count(store: LocalStore) -> None:
+    old = product(store, "segments", "old")
+    plan(store, "filtered", old)
+    plan(store, "unfiltered", old)
+    end(store, unfiltered=old)
+    plan(store, "unfiltered", Artifact("segments", "0123"))
+    assert begun_runs(store) == [BegunRun("quickstart", num_models=1, num_trained=0)]
+
+
+def test_a_run_that_makes_again_what_there_is_has_not_begun(store: LocalStore) -> None:
+    model = product(store, "segments", "model")
+    end(store, unfiltered=model)
+    plan(store, "unfiltered", model)
+    assert begun_runs(store) == []
 
 
 def test_the_page_of_a_folder_store_is_opened_where_it_is(store: LocalStore) -> None:

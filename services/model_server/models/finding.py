@@ -9,13 +9,12 @@ import orjson
 from parable.artifact import MANIFEST, Artifact, Manifest
 from parable.canonical import digest
 from parable.errors import UserError
+from parable.runs import RUN_FILE, RUNS, ArmPointer
 from parable.store import NotFoundError, ObjectInfo, ObjectStore
 from services.model_server.models.checkpoint import CONFIG, Checkpoint, model_folders, read_checkpoint
 from services.model_server.models.index import Index, Pointer, RunFacts, build_index
 from services.model_server.models.names import PRODUCTS, ArmName, parse_name
 
-RUNS = "runs/"
-RUN_FILE = "run.json"
 NUM_READS = 3
 """How often an object is read that keeps its size and time: a store's clock may tell no two writes apart."""
 logger = logging.getLogger(__name__)
@@ -121,24 +120,28 @@ class Finder:
 
     @staticmethod
     def _take(info: ObjectInfo, plain: Any, pointers: list[Pointer], runs: list[RunFacts]) -> None:
-        recipe, *rest = info.key.removeprefix(RUNS).removesuffix(".json").split("/")
-        if f"{rest[-1]}.json" == RUN_FILE:
-            settings = plain["recipe"]
-            runs.append(
-                RunFacts(
-                    recipe=recipe,
-                    baseline=settings["report"]["baseline"],
-                    first_seed=int(settings["seeds"][0]),
-                    modified=info.modified_seconds,
-                )
-            )
-        elif isinstance(name := parse_name(".".join((recipe, *rest))), ArmName):
-            last = (plain["model"],) if "model" in plain else ()
-            keys = dict.fromkeys((*plain.get("segments", ()), *last))
-            pointers.append(
-                Pointer(
-                    name=name,
-                    segments=tuple(Artifact.parse(key) for key in keys),
-                    modified=info.modified_seconds,
-                )
-            )
+        if info.key.endswith(f"/{RUN_FILE}"):
+            runs.append(_facts(info, plain))
+            return
+        pointer = ArmPointer.parse(info.key, plain)
+        name = parse_name(f"{pointer.recipe}.{pointer.arm}.seed-{pointer.seed}")
+        if isinstance(name, ArmName):
+            pointers.append(Pointer(name=name, segments=pointer.segments, modified=info.modified_seconds))
+
+
+def _facts(info: ObjectInfo, plain: Any) -> RunFacts:
+    settings = plain["recipe"]
+    recipe = info.key.removeprefix(RUNS).removesuffix(f"/{RUN_FILE}")
+    models = {}
+    for role, key in plain["catalog"].items():
+        kind, _, rest = role.partition("/")
+        name = parse_name(f"{recipe}.{rest.replace('/', '.')}") if kind == "model" else None
+        if isinstance(name, ArmName):
+            models[name] = Artifact.parse(key)
+    return RunFacts(
+        recipe=recipe,
+        baseline=settings["report"]["baseline"],
+        first_seed=int(settings["seeds"][0]),
+        models=models,
+        modified=info.modified_seconds,
+    )

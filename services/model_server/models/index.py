@@ -1,7 +1,7 @@
 """Which checkpoint each name means: a pure function of what is in the store."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from parable.artifact import Artifact
 from services.model_server.models.base import UnknownModelError
@@ -14,7 +14,7 @@ NUM_NAMED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
-    """What one arm of a run consists of, the first segment first; some may not be sealed yet."""
+    """What one arm of a run consists of, the first segment first; some may not be sealed yet, or never be."""
 
     name: ArmName
     segments: tuple[Artifact, ...]
@@ -23,11 +23,12 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What a finished run says of itself."""
+    """What a finished run says of itself; its models are the last segments of its arms."""
 
     recipe: str
     baseline: str
     first_seed: int
+    models: Mapping[ArmName, Artifact]
     modified: float
 
 
@@ -121,7 +122,9 @@ def build_index(
         runs: those that have ended.
         products: the checkpoints in each sealed product.
     """
-    order = _Order(pointers, runs)
+    before = {name: model for run in runs for name, model in run.models.items()}
+    pointers = [_until_sealed(pointer, before.get(pointer.name), products) for pointer in pointers]
+    order = _Order(pointers, runs, products)
     listed: dict[str, Named] = {}
     aliases: dict[str, str] = {}
     for pointer in sorted(pointers, key=order.rank):
@@ -144,6 +147,21 @@ def build_index(
     )
 
 
+def _until_sealed(
+    pointer: Pointer, before: Artifact | None, products: Mapping[Artifact, Sequence[Checkpoint]]
+) -> Pointer:
+    """An arm of which nothing is sealed yet is what it was when its recipe's last run ended."""
+    if before is None or any(segment in products for segment in pointer.segments):
+        return pointer
+    past: list[Artifact] = []
+    current: Artifact | None = before
+    while current is not None and current in products and current not in past:
+        past.append(current)
+        parents = [Artifact.parse(key) for _, key in products[current][0].parents]
+        current = next((parent for parent in parents if parent.kind == current.kind), None)
+    return replace(pointer, segments=tuple(reversed(past)))
+
+
 def _steps(
     pointer: Pointer, products: Mapping[Artifact, Sequence[Checkpoint]]
 ) -> Iterator[tuple[ArmName, Checkpoint]]:
@@ -155,9 +173,18 @@ def _steps(
 
 
 class _Order:
-    """The newest run first; in it the first seed, and in that the baseline."""
+    """The newest run first; in it the first seed, and in that the baseline.
 
-    def __init__(self, pointers: Sequence[Pointer], runs: Sequence[RunFacts]) -> None:
+    A recipe that is run for the first time comes after the others until every arm of it has a checkpoint:
+    what short names and the default mean does not change arm by arm.
+    """
+
+    def __init__(
+        self,
+        pointers: Sequence[Pointer],
+        runs: Sequence[RunFacts],
+        products: Mapping[Artifact, Sequence[Checkpoint]],
+    ) -> None:
         self._runs = {run.recipe: run for run in runs}
         self._modified: dict[str, float] = {}
         self._seeds: dict[str, int] = {}
@@ -168,20 +195,28 @@ class _Order:
         for run in runs:
             self._modified[run.recipe] = max(self._modified.get(run.recipe, 0.0), run.modified)
             self._seeds[run.recipe] = run.first_seed
+        first = [pointer for pointer in pointers if pointer.name.seed == self._seeds[pointer.name.recipe]]
+        self._incomplete = {
+            pointer.name.recipe
+            for pointer in first
+            if pointer.name.recipe not in self._runs
+            and not any(segment in products for segment in pointer.segments)
+        }
         self.arms: dict[str, ArmName] = {}
         """Arms of the newest run that has pointers, with its first seed."""
-        named = {pointer.name.recipe for pointer in pointers}
-        newest = max(named, key=lambda recipe: (self._modified[recipe], recipe), default=None)
-        for pointer in pointers:
-            if pointer.name.recipe == newest and pointer.name.seed == self._seeds[newest]:
+        newest = min((self._age(pointer.name.recipe) for pointer in first), default=None)
+        for pointer in first:
+            if self._age(pointer.name.recipe) == newest:
                 self.arms[pointer.name.arm] = pointer.name
 
-    def rank(self, pointer: Pointer) -> tuple[float, str, bool, int, bool, str]:
+    def _age(self, recipe: str) -> tuple[bool, float, str]:
+        return recipe in self._incomplete, -self._modified[recipe], recipe
+
+    def rank(self, pointer: Pointer) -> tuple[tuple[bool, float, str], bool, int, bool, str]:
         name = pointer.name
         run = self._runs.get(name.recipe)
         return (
-            -self._modified[name.recipe],
-            name.recipe,
+            self._age(name.recipe),
             name.seed != self._seeds[name.recipe],
             name.seed,
             run is None or name.arm != run.baseline,

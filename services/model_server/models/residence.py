@@ -49,7 +49,7 @@ class Residence:
     def is_loaded(self, checkpoint: Checkpoint) -> bool:
         """Whether it can be leased without a wait."""
         resident = self._residents.get(checkpoint.content)
-        return resident is not None and resident.is_loaded and not resident.closed
+        return resident is not None and self._is_there(resident) and not resident.closed
 
     def forget_refusals(self) -> None:
         """Look again at what was refused."""
@@ -101,11 +101,18 @@ class Residence:
         """The resident of a checkpoint, open; one is begun where there is none."""
         while True:
             resident = self._residents.get(checkpoint.content)
+            if resident is not None and resident.is_loaded and not self._is_there(resident):
+                logger.warning("%s was lost by the engine", checkpoint.pinned)
+                resident = None
             if resident is None:
                 return self._begin(checkpoint, in_place_of)
             if not resident.closed:
                 return resident
             await self._changed.wait()
+
+    def _is_there(self, resident: Resident) -> bool:
+        """Whether it is loaded, and the engine has not lost it when it was started anew."""
+        return resident.is_loaded and self._engine.has(resident.key)
 
     def _begin(self, checkpoint: Checkpoint, in_place_of: Checkpoint | None) -> Resident:
         until, refused = self._refusals.get(checkpoint.content, (0.0, None))

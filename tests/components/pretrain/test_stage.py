@@ -17,6 +17,7 @@ from components.pretrain.training import Sources, train_segment
 from parable.catalog import Catalog
 from parable.errors import UserError
 from parable.progress import Journal, JournalFollower
+from parable.runs import ArmPointer, read_pointers
 from parable.store import LocalStore
 from tests.components.pretrain.example import LENGTH, mixed, numerics, recipe
 
@@ -79,6 +80,28 @@ def test_the_plan_is_told_before_it_is_carried_out(
         "seed": 0,
         "phase": "pretrain",
     }
+
+
+def test_what_each_arm_will_be_made_of_is_said_before_the_first_is_trained(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[ArmPointer] = []
+
+    def train(segments: list[Segment], **_: object) -> None:
+        told.extend(read_pointers(store))
+        raise UserError("stopped here")
+
+    monkeypatch.setattr(launcher, "train", train)
+    given = recipe(seeds=[0, 1])
+    inputs = mixed(store, given)
+    with pytest.raises(UserError, match="stopped here"):
+        pretrain.run(given, store, inputs)
+    plan = plan_models(given, store, inputs, numerics())
+    assert {(one.arm, one.seed): one.segments for one in told} == plan.chains
+    assert {one.key for one in told} == {
+        f"runs/small/{arm}/seed-{seed}.json" for arm in ("plain", "dosed") for seed in (0, 1)
+    }
+    assert all(one.mixture == inputs[f"mixture/{one.arm}/seed-{one.seed}"] for one in told)
 
 
 def test_where_everything_exists_neither_torch_nor_ray_is_imported(

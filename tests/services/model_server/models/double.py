@@ -72,6 +72,10 @@ class CountingEngine:
         """Forget a model."""
         self.loaded.pop(key, None)
 
+    def has(self, key: str) -> bool:
+        """Whether it is loaded."""
+        return key in self.loaded
+
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
         """Nobody asks it."""
         if request.model:

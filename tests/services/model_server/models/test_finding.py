@@ -128,6 +128,38 @@ def test_segments_of_a_run_under_way_are_found_as_they_are_sealed(store: LocalSt
     assert finder.find().find("latest").name == f"segments.{apart.id}@300"
 
 
+def test_an_arm_keeps_its_names_until_its_next_run_has_sealed_something(store: LocalStore) -> None:
+    early = seal(store, step=100)
+    late = seal(store, model_files("B"), step=200, parent=early)
+    elsewhere = LocalStore(store.root / "elsewhere")
+    alias = point(store, "plain", [seal(elsewhere, model_files("C"), step=50)])
+    assert alias not in find(store).aliases
+    end_run(store, ["plain"], baseline="plain", models={"plain": late})
+    index = find(store)
+    assert list(index.listed) == [f"{alias}@200", f"{alias}@100"]
+    assert index.find("plain").checkpoint.artifact == late
+    seal(store, model_files("C"), step=50)
+    index = find(store)
+    assert [str(name) for name in index.listed if name.startswith(alias)] == [f"{alias}@50"]
+    assert index.find(f"segments.{late.id}").checkpoint.step == 200
+
+
+def test_short_names_and_the_default_stay_until_every_arm_of_a_new_recipe_has_a_checkpoint(
+    store: LocalStore,
+) -> None:
+    plain, other = two_models(store)
+    elsewhere = LocalStore(store.root / "elsewhere")
+    for number, arm in enumerate(("other", "plain"), 1):
+        point(store, arm, [seal(elsewhere, model_files("C"), step=number)], recipe="next")
+    for number in (1, 2):
+        index = find(store)
+        assert (index.default, index.shorts) == (plain, {"plain": plain, "other": other})
+        seal(store, model_files("C"), step=number)
+    index = find(store)
+    assert index.default == "next.other.seed-0"
+    assert index.shorts == {"plain": "next.plain.seed-0", "other": "next.other.seed-0"}
+
+
 def test_checkpoints_inside_a_segment_have_names_of_their_own(store: LocalStore) -> None:
     folders = {"checkpoints/step-50": model_files("B"), "model": model_files(), "elsewhere": model_files("C")}
     segment = seal_folders(store, folders, step=100)

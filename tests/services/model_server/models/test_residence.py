@@ -45,6 +45,22 @@ def test_concurrent_first_uses_load_once(store: LocalStore, tmp_path: Path) -> N
     asyncio.run(play())
 
 
+def test_one_that_the_engine_has_lost_is_loaded_anew(store: LocalStore, tmp_path: Path) -> None:
+    async def play() -> None:
+        engine = CountingEngine()
+        async with serving(store, engine, tmp_path) as models:
+            await until(lambda: models.ready)
+            async with models.lease("b") as before:
+                engine.loaded.clear()
+                assert [one.loaded for one in models.list()] == [False] * 4
+                async with models.lease("b") as again:
+                    assert again.key == before.key
+            assert engine.loads.count(before.key) == 2
+            assert [one.arm for one in models.list() if one.loaded] == ["b"]
+
+    asyncio.run(play())
+
+
 def test_the_least_recently_used_makes_room_and_comes_back(store: LocalStore, tmp_path: Path) -> None:
     async def play() -> None:
         engine = CountingEngine()
