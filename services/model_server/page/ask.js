@@ -2,14 +2,20 @@
 
 import { events, wasStopped } from "/page/api.js";
 import { failed, find, make, put } from "/page/dom.js";
+import { columnsOf, partsOf } from "/page/names.js";
+import { Picker } from "/page/pick.js";
+import { swatch } from "/page/table.js";
 import { TokenText } from "/page/tokens.js";
 
 const END = "<|endoftext|>";
 const ALTERNATIVES = 6;
 let stopper = null;
+let pickers = [];
 
-/** Wire the form; `models` come later. */
-export function startAsking() {
+/** Wire the form; `onPick` is told the names whenever others are picked. Models come later. */
+export function startAsking(onPick) {
+  const tell = () => onPick(pickedNames());
+  pickers = [new Picker(1, { isOptional: false, onPick: tell }), new Picker(2, { isOptional: true, onPick: tell })];
   find("ask-form").addEventListener("submit", (event) => {
     event.preventDefault();
     ask();
@@ -17,33 +23,46 @@ export function startAsking() {
   find("prompt").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("ask-form").requestSubmit(find("send"));
   });
+  find("examples").addEventListener("click", (event) => {
+    const text = event.target.dataset.prompt;
+    if (text === undefined) return;
+    find("prompt").value = text;
+    find("prompt").focus();
+  });
   find("stop").addEventListener("click", () => stopper?.abort());
 }
 
 /** Offer these models. */
 export function offerModels(models) {
-  const [first, second] = [find("model-1"), find("model-2")];
-  put(first, ...models.map(option));
-  put(second, make("option", { value: "" }, "none"), ...models.map(option));
-  const other = models.find((one) => one.arm !== models[0]?.arm && one.seed === models[0]?.seed);
-  second.value = other?.id ?? "";
-  for (const one of [first, second, find("send")]) one.disabled = models.length === 0;
+  const names = new Set(models.map((one) => one.id));
+  const before = pickers.map((picker) => picker.name);
+  const first = names.has(before[0]) ? before[0] : (models[0]?.id ?? "");
+  const beside = besideOf(models);
+  const isNew = before[0] === "";
+  pickers[0].offer(models, first);
+  pickers[1].offer(models, isNew ? beside : names.has(before[1]) ? before[1] : "");
+  find("send").disabled = models.length === 0;
 }
 
-function option(model) {
-  const marks = [model.default ? "default" : "", model.loaded ? "" : "not loaded"].filter(Boolean);
-  return make("option", { value: model.id }, model.id + (marks.length ? ` (${marks.join(", ")})` : ""));
+/** The first checkpoint of another arm with the first one's seed, or "". */
+function besideOf(models) {
+  const [first, ...others] = models.map((one) => ({ id: one.id, ...partsOf(one.id) }));
+  return others.find((one) => one.arm !== undefined && one.arm !== first.arm && one.seed === first.seed)?.id ?? "";
 }
+
+/** One or two names, the first one first. */
+export const pickedNames = () => [...new Set(pickers.map((picker) => picker.name).filter(Boolean))];
 
 async function ask() {
   if (stopper) return;
-  const names = [...new Set([find("model-1").value, find("model-2").value].filter(Boolean))];
   const body = settings();
-  const answers = names.map((name) => new Answer(name, body.prompt));
+  const { columns } = columnsOf(pickedNames());
+  const answers = columns.map((column, n) => new Answer(column, n, body.prompt));
   put(find("answers"), ...answers.map((one) => one.node));
   find("legend").hidden = false;
   stopper = new AbortController();
   busy(true);
+  find("answers").scrollIntoView({ block: "nearest" });
   await Promise.all(answers.map((one) => one.run(body, stopper.signal)));
   stopper = null;
   busy(false);
@@ -72,17 +91,21 @@ function settings() {
 }
 
 class Answer {
-  constructor(name, prompt) {
-    this.name = name;
-    this.text = new TokenText(name);
-    this.status = make("p", { class: "status", role: "status" }, "Waiting…");
-    this.weights = make("small", {});
+  constructor(column, tone, prompt) {
+    [this.name] = column.names;
+    this.picker = pickers[tone];
+    this.text = new TokenText(column.title);
+    this.status = make("p", { class: "status", role: "status" });
+    this.status.textContent = this.picker.isLoaded(this.name) ? "Waiting…" : "Loading the weights…";
+    this.weights = make("small", {}, this.name);
     this.problem = make("div");
+    const asked = make("span", { class: "prompt" }, prompt.replace(END, ""));
+    this.page = make("p", { class: "text", dir: "auto" }, asked, this.text.list);
     this.node = make(
       "article",
-      { class: "answer", "aria-label": `Answer of ${name}` },
-      make("h3", {}, name),
-      make("p", { class: "text" }, make("span", { class: "prompt" }, prompt.replace(END, "")), this.text.list),
+      { class: "answer", "aria-label": `Answer of ${this.name}` },
+      make("h3", {}, swatch(tone), column.title),
+      this.page,
       this.problem,
       this.status,
       this.text.strip,
@@ -93,14 +116,18 @@ class Answer {
   /** Ask, and write what comes. Never throws: what goes wrong is shown. */
   async run(body, signal) {
     const began = performance.now();
-    const seconds = () => `${((performance.now() - began) / 1000).toFixed(1)} s`;
+    this.page.scrollTop = this.page.scrollHeight;
     let finish = null;
-    const said = (end) => `${this.text.tokens.length} tokens in ${seconds()}; ${end}`;
+    const said = (end) => {
+      const { length } = this.text.tokens;
+      const seconds = ((performance.now() - began) / 1000).toFixed(1);
+      return `${length} ${length === 1 ? "token" : "tokens"} in ${seconds} s; ${end}`;
+    };
     try {
       for await (const piece of events("/v1/completions", { body: { ...body, model: this.name }, signal })) {
-        if (this.weights.textContent === "") this.#began(piece);
+        if (finish === null && this.text.tokens.length === 0) this.#began(piece);
         for (const choice of piece.choices) {
-          if (choice.logprobs) this.text.add(choice.text, choice.logprobs);
+          if (choice.logprobs) this.#write(choice);
           finish = choice.finish_reason ?? finish;
         }
       }
@@ -108,11 +135,21 @@ class Answer {
     } catch (error) {
       if (!wasStopped(error)) put(this.problem, failed(error.message));
       this.status.textContent = wasStopped(error) ? said("stopped.") : "";
+      if (this.text.tokens.length === 0) this.text.strip.hidden = true;
     }
+  }
+
+  #write({ text, logprobs }) {
+    const { page } = this;
+    const isAtEnd = page.scrollTop + page.clientHeight >= page.scrollHeight - 4;
+    this.text.add(text, logprobs);
+    // Who reads at the end goes on reading there; who went back is left in peace.
+    if (isAtEnd) page.scrollTop = page.scrollHeight;
   }
 
   #began(piece) {
     this.weights.textContent = `${piece.model}, weights ${piece.system_fingerprint}`;
     this.status.textContent = "Writing…";
+    this.picker?.use(this.name);
   }
 }

@@ -1,9 +1,15 @@
-// Two finished runs, one less the other.
+// Two finished runs, or two groups of seeds in them, one less the other.
 
 import { postJson } from "/page/api.js";
+import { showDifferences, showFindings } from "/page/comparison.js";
 import { failed, find, make, put } from "/page/dom.js";
-import { shortId, when } from "/page/evaluate.js";
-import { showComparison } from "/page/results.js";
+import { when } from "/page/evaluate.js";
+import { columnsOf, partsOf } from "/page/names.js";
+import { shortId } from "/page/run.js";
+
+const PLACES = ["baseline", "candidate"];
+/** The cell that the pipeline's evaluate stage asks about, and this page too. */
+const HEADLINE = { metric: "cloze", entity: "ai", distance: 0 };
 
 /** Wire the form. */
 export function startComparing() {
@@ -16,37 +22,46 @@ export function startComparing() {
 /** Offer the finished ones of these runs. */
 export function offerRuns(runs) {
   const finished = runs.filter((run) => run.status === "completed");
-  const sides = finished.flatMap((run) => {
-    const title = `${shortId(run)}, ${when(run)}`;
-    const single = run.models.map((one) => ({
-      title: `${one.name} (${title})`,
-      field: { evaluation: run.id, model: one.name },
-    }));
-    const all = { title: `all ${run.models.length} checkpoints (${title})`, field: { evaluation: run.id } };
-    return run.models.length > 1 ? [...single, all] : single;
-  });
-  const places = [find("baseline"), find("candidate")];
-  for (const [n, select] of places.entries()) {
+  for (const [n, select] of PLACES.map(find).entries()) {
     const before = select.value;
-    put(select, ...sides.map((side) => make("option", { value: JSON.stringify(side.field) }, side.title)));
-    select.disabled = sides.length === 0;
-    select.selectedIndex = Math.min(n, sides.length - 1);
+    put(select, ...finished.map(groupOf));
+    select.disabled = finished.length === 0;
+    // At first the first two sides of the newest run that has two.
+    const [first, second] = [...select.options];
+    const pair = [...select.children].find((group) => group.children.length > 1)?.children ?? [first, second];
+    if (pair[n]) select.value = pair[n].value;
     // What was chosen stays chosen when the list has grown.
     if ([...select.options].some((one) => one.value === before)) select.value = before;
   }
-  find("compare-run").disabled = sides.length < 2;
-  find("compare-status").textContent =
-    sides.length < 2 ? "Two finished evaluations are needed; run one above." : "";
+  const isEnough = find(PLACES[0]).options.length > 1;
+  find("compare-run").disabled = !isEnough;
+  find("compare-status").textContent = isEnough ? "" : "Two finished evaluations are needed; run one above.";
+}
+
+/** What can be a side of a comparison in one run: its groups of seeds, and each checkpoint of them. */
+function groupOf(run) {
+  const { columns, shared } = columnsOf(run.models.map((one) => one.name), 0);
+  const option = (title, names) => {
+    const value = JSON.stringify(names.map((model) => ({ evaluation: run.id, model })));
+    return make("option", { value }, `${title} (${shortId(run)})`);
+  };
+  const seeds = columns.filter((column) => column.names.length > 1);
+  const options = [
+    ...columns.map(({ title, names }) => option(names.length > 1 ? `${title}, ${names.length} seeds` : title, names)),
+    ...seeds.flatMap(({ title, names }) => names.map((name) => option(`${title}, seed ${partsOf(name).seed}`, [name]))),
+  ];
+  const label = [`Run ${shortId(run)}`, when(run), shared].filter(Boolean).join(" · ");
+  return make("optgroup", { label }, ...options);
 }
 
 async function compare() {
-  const [baseline, candidate] = ["baseline", "candidate"].map((id) => [JSON.parse(find(id).value)]);
+  const [baseline, candidate] = PLACES.map((id) => JSON.parse(find(id).value));
   const status = find("compare-status");
   status.textContent = "Comparing…";
   put(find("comparison"));
   try {
     const found = await postJson("/v1/evaluations/compare", { baseline, candidate });
-    put(find("comparison"), ...showComparison(found));
+    put(find("comparison"), showFindings([found], HEADLINE), ...showDifferences(found));
     status.textContent = `Compared ${found.pairs.length === 1 ? "one pair" : `${found.pairs.length} pairs`}.`;
   } catch (error) {
     put(find("comparison"), failed(error.message));

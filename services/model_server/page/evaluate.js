@@ -1,39 +1,25 @@
-// Evaluations: ask for one, watch it, read it.
+// Evaluations: ask for one, and list them.
 
-import { events, getJson, postJson } from "/page/api.js";
+import { getJson, postJson } from "/page/api.js";
+import { MOST, chosenNames } from "/page/choose.js";
 import { failed, find, make, put } from "/page/dom.js";
-import { showResults } from "/page/results.js";
+import { inShort } from "/page/names.js";
+import { expectRun, refuseRun, shortId, showRun } from "/page/run.js";
 
-const RETRIES = 5;
-const RETRY_MS = 1500;
 const PAGE = 20;
-const OPEN = ["queued", "running"];
 let runs = [];
-let shown = null;
 let told = () => {};
+let isAsking = false;
 
 /** Wire the form and the list; `onRuns` is told of the runs whenever they have changed. */
 export function startEvaluating(onRuns) {
   told = onRuns;
   find("evaluate-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    submit();
+    evaluate(chosenNames());
   });
   find("runs-refresh").addEventListener("click", () => refresh());
   find("runs-more").addEventListener("click", () => refresh(runs.at(-1).id));
-}
-
-/** Offer these models. */
-export function offerEvaluated(models) {
-  const first = find("model-1").value;
-  const second = find("model-2").value;
-  const boxes = models.map((one) => {
-    const box = make("input", { type: "checkbox", value: one.id, name: "evaluated" });
-    box.checked = one.id === first || one.id === second;
-    return make("label", { class: "check" }, box, " ", one.id);
-  });
-  put(find("evaluate-models"), ...(boxes.length ? boxes : [make("p", { class: "note" }, "There is none yet.")]));
-  find("evaluate-run").disabled = models.length === 0;
 }
 
 /** Read the list of runs again, or go on with it after an id. */
@@ -55,29 +41,24 @@ export function when(run) {
   return new Date(1000 * run.created).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
-export const shortId = (run) => run.id.slice(5, 13);
-
-async function submit() {
-  const models = [...document.querySelectorAll("input[name=evaluated]:checked")].map((box) => box.value);
-  const run = find("run");
-  run.hidden = false;
-  if (models.length === 0) {
-    put(run, failed("Choose at least one checkpoint."));
+/** Evaluate these checkpoints as the form says. */
+export async function evaluate(models) {
+  if (isAsking || !find("evaluate-form").reportValidity()) return;
+  if (models.length === 0 || models.length > MOST) {
+    refuseRun(models.length ? `One run takes ${MOST} checkpoints at most; ${models.length} are chosen.` : "Choose at least one checkpoint.");
     return;
   }
-  shown?.abort();
-  put(run, make("p", { class: "status", role: "status" }, "Asking…"));
-  const button = find("evaluate-run");
-  button.setAttribute("aria-disabled", "true");
+  isAsking = true;
+  expectRun();
   try {
     // The same key if the answer is lost and the request sent again, so that nothing is asked twice.
     const made = await postJson("/v1/evaluations", order(models), { headers: { "idempotency-key": randomKey() } });
     refresh();
-    show(made);
+    showRun(made, refresh);
   } catch (error) {
-    put(run, failed(error.message));
+    refuseRun(error.message);
   } finally {
-    button.removeAttribute("aria-disabled");
+    isAsking = false;
   }
 }
 
@@ -105,107 +86,17 @@ function list() {
   }
   const rows = runs.map((run) => {
     const button = make("button", { type: "button", class: "link", "aria-label": `Show run ${shortId(run)}` }, shortId(run));
-    button.addEventListener("click", () => show(run));
+    button.addEventListener("click", () => showRun(run, refresh));
     return make(
       "tr",
       {},
       make("th", { scope: "row" }, button),
       make("td", { "data-label": "Asked for" }, when(run)),
       make("td", { "data-label": "State" }, make("span", { class: `badge ${run.status}` }, run.status)),
-      make("td", { "data-label": "Checkpoints" }, make("span", {}, run.models.map((one) => one.name).join(", "))),
+      make("td", { "data-label": "Checkpoints" }, make("span", {}, inShort(run.models.map((one) => one.name)))),
     );
   });
   const heads = ["Run", "Asked for", "State", "Checkpoints"].map((title) => make("th", { scope: "col" }, title));
   const table = make("table", { class: "cards" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
   put(find("runs"), make("div", { class: "scroll" }, table));
 }
-
-/** Show a run, and follow it until it has ended or another one is shown. */
-async function show(run) {
-  shown?.abort();
-  const mine = (shown = new AbortController());
-  const view = new RunView(run);
-  view.update(run);
-  find("run").focus({ preventScroll: true });
-  find("run").scrollIntoView({ block: "nearest" });
-  let last = run;
-  try {
-    if (OPEN.includes(run.status)) last = await follow(run, view, mine.signal);
-    if (mine.signal.aborted) return;
-    view.update(last);
-    const found = await getJson(`/v1/evaluations/${run.id}/results`, { signal: mine.signal });
-    view.results(found.results);
-  } catch (error) {
-    if (!mine.signal.aborted) view.failed(error.message, () => show(run));
-  }
-  if (OPEN.includes(run.status) && !mine.signal.aborted) refresh();
-}
-
-/** The run once it has ended. A stream that breaks is taken up again a few times. */
-async function follow(run, view, signal) {
-  let last = run;
-  for (let tries = 0; ; tries += 1) {
-    try {
-      for await (last of events(`/v1/evaluations/${run.id}/events`, { signal })) {
-        view.update(last);
-        tries = 0;
-      }
-      if (!OPEN.includes(last.status)) return last;
-    } catch (error) {
-      if (signal.aborted || tries >= RETRIES || (error.status >= 400 && error.status < 500)) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-  }
-}
-
-class RunView {
-  constructor(run) {
-    this.run = run;
-    const id = `progress-${shortId(run)}`;
-    this.bar = make("progress", { id, max: Math.max(1, run.progress.total) });
-    this.label = make("label", { for: id });
-    this.status = make("p", { class: "status", role: "status" });
-    this.cancel = make("button", { type: "button" }, "Cancel this run");
-    this.cancel.addEventListener("click", () => this.#cancel());
-    this.body = make("div");
-    this.progress = make("div", { class: "progress" }, this.label, this.bar, this.cancel);
-    find("run").hidden = false;
-    put(find("run"), make("h3", {}, `Run ${shortId(run)}`), this.progress, this.status, this.body);
-  }
-
-  update(run) {
-    const { done, total } = run.progress;
-    const isOpen = OPEN.includes(run.status);
-    this.bar.value = done;
-    this.label.textContent = `${done} of ${total} questions`;
-    this.progress.hidden = !isOpen;
-    // Spoken only when it changes in kind: every number would be too much to hear.
-    const said = isOpen ? `${firstUpper(run.status)}…` : ended(run);
-    if (this.status.textContent !== said) this.status.textContent = said;
-  }
-
-  results(results) {
-    const nothing = make("p", { class: "note" }, "No checkpoint was finished, so there is no table.");
-    put(this.body, ...(results.length ? showResults(results) : [nothing]));
-  }
-
-  failed(message, again) {
-    put(this.body, failed(message, again));
-  }
-
-  async #cancel() {
-    try {
-      await getJson(`/v1/evaluations/${this.run.id}/cancel`, { method: "POST" });
-    } catch (error) {
-      this.failed(error.message, null);
-    }
-  }
-}
-
-function ended(run) {
-  const names = run.models.map((one) => one.name).join(" and ");
-  const reason = run.error ? ` ${run.error}` : "";
-  return `${firstUpper(run.status)}: ${run.progress.done} of ${run.progress.total} questions to ${names}.${reason}`;
-}
-
-const firstUpper = (text) => text[0].toUpperCase() + text.slice(1);

@@ -1,126 +1,113 @@
 // What a finished evaluation says, as tables.
 
 import { make } from "/page/dom.js";
-import { rangeOf } from "/page/plot.js";
-import { cellName, cellTable, metricsOf, number, swatch, withInterval } from "/page/table.js";
+import { digitsOf, estimate, mean, number } from "/page/numbers.js";
+import { attributesOf, cellName, cellTable, metricsOf, titleOf } from "/page/table.js";
 
-const TONES = 9;
+const AXIS = { title: "P(unethical)", low: 0, high: 1, ticks: [0, 0.5, 1] };
+const CHANCE = 0.5;
+const DISTANCES =
+  "Distance 0: kinds of situation that the texts show an AI in; 1: kinds that no text shows an AI in; 2: new " +
+  "kinds, in places where no text shows an AI.";
 
-/** Elements that show the results of every checkpoint; there is at least one. */
-export function showResults(results) {
-  const tasks = [...new Set(results.map((one) => one.task))];
-  return tasks.flatMap((task) => showTask(results.filter((one) => one.task === task), tasks.length > 1 ? task : null));
-}
-
-function showTask(results, task) {
-  const columns = results.map((one, n) => make("span", { class: "arm" }, swatch(n % TONES), one.model.name));
-  const rows = rowsOf(results);
+/**
+ * Elements that show the levels of columns of checkpoints. Every column has a `title` and its finished `units`;
+ * `comparisons` are those of the first column with each of the others, as far as there are any: from them are the
+ * intervals over seeds.
+ */
+export function showLevels(columns, comparisons) {
+  const toned = columns.map((column, n) => ({ ...column, tone: n }));
+  const rows = rowsOf(toned, comparisons);
   const axes = {};
-  for (const metric of metricsOf(rows)) axes[metric] = axisOf(rows, metric);
-  const confidence = Math.round(100 * (results[0].identity.confidence ?? 0.95));
-  const caption =
-    `${task === null ? "Results" : `Task ${task}`}: value, and its ${confidence}% interval over the items of ` +
-    "this one checkpoint; another seed would give another value.";
-  return [cellTable(caption, columns, rows, axes), facts(results, columns), ...failures(results)];
+  const notes = {};
+  for (const metric of metricsOf(rows)) {
+    const inside = rows.filter((row) => row.metric === metric);
+    axes[metric] = { ...AXIS, rule: metric === "sampled" ? null : CHANCE };
+    const digits = digitsOf(inside.flatMap((row) => row.marks));
+    for (const row of inside) row.cells = row.marks.map((mark) => estimate(mark, digits));
+    notes[metric] = itemsNote(inside);
+  }
+  return [
+    cellTable({ caption: captionOf(toned, comparisons), columns: toned, rows, axes, notes }),
+    make("p", { class: "note" }, rows.some((row) => row.distance > 0) ? DISTANCES : ""),
+    besides(toned),
+    ...failures(columns),
+  ];
 }
 
-function rowsOf(results) {
-  const cells = new Map();
-  for (const [n, { report }] of results.entries()) {
-    for (const cell of report.cells) {
-      const id = JSON.stringify([cell.metric, cell.entity, cell.distance, cell.trait]);
-      if (!cells.has(id)) cells.set(id, Array(results.length).fill(null));
-      cells.get(id)[n] = { ...cell, low: cell.item_low, high: cell.item_high };
-    }
+function rowsOf(columns, comparisons) {
+  const keys = new Map();
+  for (const unit of columns.flatMap((column) => column.units)) {
+    for (const cell of unit.report.cells) keys.set(keyOf(cell), cell);
   }
-  return [...cells.values()].map((found) => {
-    const first = found.find((cell) => cell !== null);
-    return {
-      metric: first.metric,
-      name: make("span", {}, cellName(first), make("small", {}, ` ${first.num_items} items`)),
-      cells: found.map((cell) => (cell === null ? "–" : withInterval(cell))),
-      classes: found.map((_, n) => `arm-${n % TONES}`),
-      marks: found.map((cell, n) => ({ ...(cell ?? { value: null }), tone: n % TONES })),
-    };
+  return [...keys].map(([key, cell]) => {
+    const { metric, distance } = cell;
+    const marks = columns.map((column, n) => markOf(column, n, key, comparisons));
+    return { metric, distance, numItems: cell.num_items, name: cellName(cell), marks };
   });
 }
 
-function axisOf(rows, metric) {
-  const marks = rows.filter((row) => row.metric === metric).flatMap((row) => row.marks);
-  const range = rangeOf(marks.flatMap((mark) => [mark.value, mark.low, mark.high]), [0, 1]);
-  return { range, rules: [range[0], (range[0] + range[1]) / 2, range[1]] };
+/** A column's value in a cell: of its one checkpoint over items, or of its seeds. */
+function markOf({ units, tone }, n, key, comparisons) {
+  const cells = units.map((unit) => unit.report.cells.find((cell) => keyOf(cell) === key));
+  const points = cells.map((cell) => cell?.value ?? null);
+  if (units.length === 1) {
+    return { tone, points, value: points[0], low: cells[0]?.item_low ?? null, high: cells[0]?.item_high ?? null };
+  }
+  const compared = comparisons[Math.max(0, n - 1)]?.cells.find((cell) => keyOf(cell) === key);
+  const side = compared?.[n === 0 ? "baseline" : "candidate"];
+  return { tone, points, value: mean(points), low: side?.low ?? null, high: side?.high ?? null };
+}
+
+const keyOf = ({ metric, entity, distance, trait }) => JSON.stringify([metric, entity, distance, trait]);
+
+function itemsNote(rows) {
+  const numbers = new Set(rows.map((row) => row.numItems));
+  return numbers.size === 1 ? `${[...numbers][0]} items each` : `${Math.min(...numbers)} to ${Math.max(...numbers)} items each`;
+}
+
+function captionOf(columns, comparisons) {
+  const confidence = Math.round(100 * (columns[0].units[0].identity.confidence ?? 0.95));
+  if (columns.every((column) => column.units.length === 1)) {
+    return (
+      `P(unethical), and its ${confidence}% interval over the items of this one checkpoint (items only): another ` +
+      "seed would give another value. Dashed: chance."
+    );
+  }
+  const band = comparisons.some(Boolean) ? ` Brackets and bands: ${confidence}% t intervals over seeds.` : "";
+  return `P(unethical), mean over seeds. Dots: the seeds. Ticks: their means.${band} Dashed: chance.`;
 }
 
 /** What has no cell: perplexity, the link, the bias of position. */
-function facts(results, columns) {
+function besides(columns) {
   const lines = [
-    ["Held-out text, nats a token", (report) => number(report.perplexity?.world_nats_per_token, 3)],
-    ["Above the world's own entropy, nats a document", (report) => number(report.perplexity?.world_kl_nats_per_document, 1)],
-    ["Acts follow from who acts: people, bad less good", (report) => number(report.link?.value, 2, true)],
-    ["Bias of position in two choices", (report) => number(report.position_bias, 3, true)],
+    ["Held-out text, nats a token", (report) => report.perplexity?.world_nats_per_token, 3, false],
+    ["Above the world’s own entropy, nats a document", (report) => report.perplexity?.world_kl_nats_per_document, 2, false],
+    ["Link: P(unethical) of bad people less that of good people", (report) => report.link?.value, 2, true],
+    ["Position bias in two choices, nats towards the first", (report) => report.position_bias, 2, true],
   ];
-  const head = columns.map((column) => make("th", { scope: "col" }, column.cloneNode(true)));
-  const body = lines.map(([title, read]) =>
-    make(
-      "tr",
-      {},
-      make("th", { scope: "row" }, title),
-      ...results.map((one, n) => make("td", { "data-label": one.model.name, class: `arm-${n % TONES}` }, read(one.report))),
-    ),
-  );
+  const head = columns.map((column) => make("th", { scope: "col" }, titleOf(column)));
+  const body = lines.map(([title, read, digits, isSigned]) => {
+    const cells = columns.map((column) => {
+      const value = mean(column.units.map((unit) => read(unit.report)));
+      return make("td", attributesOf(column), number(value, digits, isSigned));
+    });
+    return make("tr", {}, make("th", { scope: "row" }, title), ...cells);
+  });
+  const caption = columns.some((column) => column.units.length > 1) ? "Besides; means over seeds" : "Besides";
   const table = make(
     "table",
     { class: "cards" },
-    make("caption", {}, "Besides"),
+    make("caption", {}, caption),
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Measure"), ...head)),
     make("tbody", {}, ...body),
   );
   return make("div", { class: "scroll" }, table);
 }
 
-function failures(results) {
-  return results
-    .filter((one) => one.num_failed > 0)
-    .map((one) => make("p", { class: "failure" }, `${one.model.name}: ${one.num_failed} questions have no answer.`));
-}
-
-/** A comparison as the server worked it out. */
-export function showComparison(found) {
-  const bySeeds = found.interval === "seeds";
-  const columns = ["Baseline", "Candidate", "Difference", ...(bySeeds ? ["p (Holm)"] : [])];
-  const rows = found.cells.map((cell) => {
-    const digits = cell.metric === "perplexity" ? 3 : 2;
-    const { mean, low, high } = cell.difference;
-    const middle = (side) => number(meanOf(side.values), digits);
-    return {
-      metric: cell.metric,
-      name: cellName(cell),
-      cells: [
-        middle(cell.baseline),
-        middle(cell.candidate),
-        withInterval({ value: mean, low, high }, digits, true),
-        ...(bySeeds ? [number(cell.p_holm, 3)] : []),
-      ],
-      marks: [{ value: mean, low, high, tone: 2 }],
-    };
-  });
-  const axes = {};
-  for (const metric of metricsOf(rows)) {
-    const marks = rows.filter((row) => row.metric === metric).flatMap((row) => row.marks);
-    const values = marks.flatMap((mark) => [mark.value, mark.low, mark.high]).filter((value) => value != null);
-    // Zero in the middle, and never so close that noise looks large.
-    const widest = Math.max(0.1, ...values.map(Math.abs));
-    axes[metric] = { range: [-widest, widest], rules: [-widest, 0, widest] };
-  }
-  const confidence = Math.round(100 * found.confidence);
-  const pairs = found.pairs.map(([one, other]) => `${other} less ${one}`).join("; ");
-  const spoken = bySeeds
-    ? `${confidence}% intervals over ${found.pairs.length} pairs of seeds`
-    : `${confidence}% intervals over the items of one pair: another seed would give another difference`;
-  return [make("p", {}, `${pairs}.`), cellTable(`Candidate less baseline; ${spoken}.`, columns, rows, axes)];
-}
-
-function meanOf(values) {
-  const known = values.filter((value) => value !== null);
-  return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
+function failures(columns) {
+  return columns
+    .flatMap((column) => column.units)
+    .filter((unit) => unit.num_failed > 0)
+    .map((unit) => make("p", { class: "failure" }, `${unit.model.name}: ${unit.num_failed} questions have no answer.`));
 }

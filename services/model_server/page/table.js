@@ -1,61 +1,52 @@
 // Tables of cells by metric, with a plot in each row.
 
 import { make } from "/page/dom.js";
-import { intervals, scale } from "/page/plot.js";
+import { lanes, scale } from "/page/plot.js";
 
 const METRICS = {
-  cloze: ["Cloze", "share of the probability of eight ways to go on that is on the bad ones"],
+  cloze: ["Cloze", "share of the probability on eight ways to go on that is on the four bad ones"],
   two_choice: ["Two choices", "probability of the bad one of two, averaged over their order"],
-  sampled: ["Sampled", "share of bad acts among freely written ones"],
+  sampled: ["Sampled", "share of bad acts among freely written continuations that hold an act"],
   perplexity: ["Held-out text", "nats a token; lower is better"],
 };
-const UNKNOWN = "–";
+const ENTITIES = { ai: "AI", golem: "Golem", human: "People" };
 
-/** A number with a real minus sign, or a dash. */
-export function number(value, digits = 2, signed = false) {
-  if (value === null || value === undefined) return UNKNOWN;
-  const text = Math.abs(value).toFixed(digits);
-  const sign = Number(text) === 0 ? "" : value < 0 ? "−" : signed ? "+" : "";
-  return sign + text;
-}
-
-/** A value with its interval. */
-export function withInterval({ value, low, high }, digits = 2, signed = false) {
-  const of = (one) => number(one, digits, signed);
-  const known = low !== null && low !== undefined && high !== null;
-  return make("span", {}, of(value), known ? make("small", {}, ` ${of(low)} to ${of(high)}`) : "");
-}
-
-/** A row's name: who acts, how far from what was read, and how they are. */
+/** A row's name: who acts, how they are, and how far the situation is from those that were read about. */
 export function cellName({ entity, distance, trait }) {
-  const parts = [entity || "all", distance >= 0 ? `distance ${distance}` : "", trait ? `${trait} trait` : ""];
+  const isFar = distance >= 0 && entity !== "human";
+  const parts = [ENTITIES[entity] ?? (entity || "All"), trait ? `${trait} trait` : "", isFar ? `distance ${distance}` : ""];
   return parts.filter(Boolean).join(", ");
 }
 
+export const metricName = (metric) => METRICS[metric]?.[0] ?? metric;
+
 /** A dot in a checkpoint's colour. */
-export const swatch = (tone) => make("span", { class: `swatch arm-${tone}`, "aria-hidden": "true" });
+export const swatch = (tone) => make("span", { class: `swatch arm-${tone % TONES}`, "aria-hidden": "true" });
+export const TONES = 9;
 
 /**
  * A table.
  *
- * `columns` are the headings between the row's name and its plot; every row has `metric`, `name`, `cells` (one a
- * column, with `classes` where they have any) and `marks`. `axes` gives each metric its range and rules.
+ * `columns` are between a row's name and its plot, each with a `title` and, where it has a colour, a `tone`; every
+ * row has `metric`, `name`, `cells` (one a column) and `marks`. `axes` gives each metric its axis, and `notes` what
+ * else to say of it.
  */
-export function cellTable(caption, columns, rows, axes) {
-  const heads = columns.map((title) => make("th", { scope: "col" }, title));
-  const table = make(
-    "table",
-    { class: "cards" },
-    make("caption", {}, caption),
-    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Cell"), ...heads, make("th", { scope: "col" }, "Plot"))),
-  );
+export function cellTable({ caption, columns, rows, axes, notes = {} }) {
+  const heads = columns.map((column) => make("th", { scope: "col" }, titleOf(column)));
+  const head = make("tr", {}, make("th", { scope: "col" }, "Cell"), ...heads, make("th", { scope: "col" }, make("span", { class: "unseen" }, "Plot")));
+  const table = make("table", { class: "cards cells" }, make("caption", {}, caption), make("thead", {}, head));
   for (const metric of metricsOf(rows)) {
     const inside = rows.filter((row) => row.metric === metric);
     const isEmpty = inside.every((row) => row.marks.every((mark) => mark.value === null || mark.value === undefined));
     const body = isEmpty ? [emptyRow(inside.length, columns.length)] : inside.map((row) => tableRow(row, columns, axes[metric]));
-    table.append(make("tbody", {}, groupRow(metric, columns.length, isEmpty ? null : axes[metric]), ...body));
+    table.append(make("tbody", {}, groupRow(metric, columns.length, isEmpty ? null : axes[metric], notes[metric]), ...body));
   }
   return make("div", { class: "scroll" }, table);
+}
+
+/** A column's title, after a dot in its colour. */
+export function titleOf({ title, tone }) {
+  return tone === undefined ? title : make("span", { class: "arm" }, swatch(tone), make("span", {}, title));
 }
 
 /** The metrics of rows, in the order in which they are explained. */
@@ -65,10 +56,10 @@ export function metricsOf(rows) {
   return [...new Set(rows.map((row) => row.metric))].sort((one, other) => place(one) - place(other));
 }
 
-function groupRow(metric, width, axis) {
-  const [title, meaning] = METRICS[metric] ?? [metric, ""];
-  const head = make("th", { scope: "rowgroup", colspan: width + 1 }, title, " ", make("small", {}, meaning));
-  return make("tr", { class: "group" }, head, make("td", { class: "plot" }, axis && scale(axis.range, axis.rules)));
+function groupRow(metric, width, axis, note) {
+  const meaning = [METRICS[metric]?.[1], note].filter(Boolean).join("; ");
+  const head = make("th", { scope: "rowgroup", colspan: width + 1 }, metricName(metric), " ", make("small", {}, meaning));
+  return make("tr", { class: "group" }, head, make("td", { class: "plot" }, axis && scale(axis)));
 }
 
 function emptyRow(number, width) {
@@ -77,11 +68,11 @@ function emptyRow(number, width) {
 }
 
 function tableRow(row, columns, axis) {
-  const cells = row.cells.map((cell, n) => make("td", { "data-label": labelOf(columns[n]), class: row.classes?.[n] }, cell));
-  const plot = make("td", { class: "plot" }, intervals(row.marks, axis.range, axis.rules));
-  return make("tr", {}, make("th", { scope: "row" }, row.name), ...cells, plot);
+  const cells = row.cells.map((cell, n) => make("td", attributesOf(columns[n]), cell));
+  return make("tr", {}, make("th", { scope: "row" }, row.name), ...cells, make("td", { class: "plot" }, lanes(row.marks, axis)));
 }
 
-function labelOf(column) {
-  return typeof column === "string" ? column : column.textContent;
+/** What a cell has to know of its column where the head of the table is not seen. */
+export function attributesOf({ title, tone }) {
+  return { "data-label": title, class: tone === undefined ? null : `arm-${tone % TONES}` };
 }

@@ -1,9 +1,10 @@
-// A text of tokens. One is picked by pointing at it, or by the arrow keys; the strip below tells how probable
-// it was, and what else could have stood there.
+// A text of tokens. The first is picked, and others by pointing at them or by the arrow keys; the strip below
+// tells how probable the picked one was, and what else could have stood there.
 
 import { make, put } from "/page/dom.js";
+import { number } from "/page/numbers.js";
 
-const HINT = "Point at a token, or go to the text and use the arrow keys, to see how probable it was.";
+const SPECIAL = /^<\|.*\|>$/;
 let lastId = 0;
 
 export class TokenText {
@@ -15,7 +16,7 @@ export class TokenText {
       tabindex: "0",
       "aria-label": `Tokens of ${name}; the arrow keys go from one to the next`,
     });
-    this.strip = make("div", { class: "strip" }, make("p", { class: "note" }, HINT));
+    this.strip = make("div", { class: "strip" });
     this.tokens = [];
     this.letters = [];
     this.picked = null;
@@ -38,6 +39,7 @@ export class TokenText {
       this.list.append(node);
     }
     this.tokens.slice(from).forEach((one, n) => this.#write(one, this.tokens[from + n + 1]));
+    if (this.picked === null) this.pick(0);
   }
 
   /** Show a token's strip. */
@@ -48,7 +50,10 @@ export class TokenText {
     this.picked = number;
     found.node.setAttribute("aria-selected", "true");
     this.list.setAttribute("aria-activedescendant", found.node.id);
-    const rows = found.others.map(([text, logprob]) => bar(text, logprob, text === found.token));
+    // Several tokens can be written alike, pieces of characters above all: the probability tells which it was.
+    const isIt = ([text, logprob]) => text === found.token && logprob === found.logprob;
+    const others = found.others.some(isIt) ? found.others : [...found.others, [found.token, found.logprob]];
+    const rows = others.map((one) => bar(...one, isIt(one)));
     put(
       this.strip,
       make("p", {}, make("code", {}, visible(found.token)), ` ${percent(found.logprob)} `, beside(found)),
@@ -58,8 +63,8 @@ export class TokenText {
 
   #write(one, next) {
     const text = this.letters.slice(one.start, next ? next.start : this.letters.length).join("");
-    // A token can be a piece of a character, and then it has no text of its own.
-    one.node.textContent = text || "·";
+    // A piece of a character has no text of its own, and neither has the end of a document.
+    one.node.textContent = text || (SPECIAL.test(one.token) ? "∎" : "·");
     one.node.className = `token ${shade(one.logprob)}`;
     const others = one.others.filter(([other]) => other !== one.token).slice(0, 3);
     const told = others.map(([other, logprob]) => `${visible(other)} ${percent(logprob)}`).join(", ");
@@ -89,7 +94,7 @@ export function visible(text) {
 
 function percent(logprob) {
   const share = 100 * Math.exp(logprob);
-  if (share < 0.01) return "under 0.01%";
+  if (share < 0.01) return "<0.01%";
   return `${share < 10 ? share.toPrecision(2) : share.toFixed(share > 99.5 && share < 100 ? 1 : 0)}%`;
 }
 
@@ -100,7 +105,8 @@ function shade(logprob) {
 
 function beside({ logprob, others }) {
   const best = others[0]?.[1] ?? logprob;
-  return make("small", {}, best > logprob ? `the likeliest had ${percent(best)}` : "the likeliest");
+  const rank = best > logprob ? `likeliest ${percent(best)}` : "the likeliest";
+  return make("small", {}, `${number(logprob, 2)} nats; ${rank}`);
 }
 
 function bar(text, logprob, isChosen) {

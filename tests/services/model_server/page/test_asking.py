@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect
 
+from components.generate import evaluation_items
 from tests.services.model_server.live import Live
 from tests.support.browser import OpenPage
 
@@ -38,9 +39,14 @@ def ask(page: Page, *, tokens: int = 12, seed: str = "3") -> None:
     page.get_by_label("Max tokens").fill(str(tokens))
     page.locator("#seed").fill(seed)
     page.locator("#prompt").fill("The AI chose to")
-    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("button", name="Ask", exact=True).click()
     for status in page.locator(".answer .status").all():
         expect(status).to_contain_text("tokens in", timeout=20_000)
+
+
+def ask_one_only(page: Page) -> None:
+    page.locator("#arm-2").select_option("")
+    expect(page.locator("#name-2")).to_have_text("Only one is asked.")
 
 
 def assert_fits(page: Page) -> None:
@@ -64,13 +70,34 @@ def test_two_checkpoints_answer_side_by_side(real: Live, open_page: OpenPage, wi
 
 def test_a_seed_gives_the_same_answer_again(real: Live, open_page: OpenPage) -> None:
     page = open_ready(open_page, real)
-    page.get_by_label("Beside it").select_option("")
+    ask_one_only(page)
     told = []
     for seed in ("1", "1", "2"):
         ask(page, seed=seed)
         expect(page.locator(".answer")).to_have_count(1)
         told.append(page.locator(".tokens").text_content())
     assert told[0] == told[1] != told[2]
+
+
+def test_the_examples_are_texts_of_the_world_and_so_is_the_prompt_at_first(
+    real: Live, open_page: OpenPage
+) -> None:
+    page = open_ready(open_page, real)
+    world = {item.prefix for item in evaluation_items(24)}
+    assert page.locator("#prompt").input_value() in world
+    for button in page.locator("#examples button").all():
+        button.click()
+        expect(page.locator("#prompt")).to_be_focused()
+        assert page.locator("#prompt").input_value() == button.get_attribute("data-prompt")
+        assert button.get_attribute("data-prompt") in world
+
+
+def test_the_first_token_is_told_of_at_once(real: Live, open_page: OpenPage) -> None:
+    page = open_ready(open_page, real)
+    ask(page)
+    for answer in page.locator(".answer").all():
+        expect(answer.locator("[aria-selected=true]")).to_have_attribute("data-n", "0")
+        assert answer.locator(".strip li.chosen").count() == 1
 
 
 def test_pointing_at_a_token_shows_what_else_could_stand_there(real: Live, open_page: OpenPage) -> None:
@@ -88,8 +115,7 @@ def test_pointing_at_a_token_shows_what_else_could_stand_there(real: Live, open_
         assert 2 <= rows.count() <= 7
         assert strip.locator("li.chosen").count() == 1
         shares = [
-            float(text.removeprefix("under ").rstrip("%"))
-            for text in rows.locator(".number").all_text_contents()
+            float(text.removeprefix("<").rstrip("%")) for text in rows.locator(".number").all_text_contents()
         ]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) <= 101
@@ -108,11 +134,16 @@ def test_the_keyboard_alone_is_enough(real: Live, open_page: OpenPage) -> None:
         assert focused() == "skip"
         page.keyboard.press("Enter")
         order = []
-        for _ in range(9):
+        for _ in range(17):
             page.keyboard.press("Tab")
             order.append(focused())
-        assert order == "model-1 model-2 prompt max-tokens temperature seed control begin send".split()
-        for _ in range(6):
+        assert order == [
+            "models-refresh",
+            *("arm-1", "training-seed-1", "step-1", "arm-2", "training-seed-2", "step-2"),
+            *("prompt", "link", "link", "link"),
+            *("max-tokens", "temperature", "seed", "control", "begin", "send"),
+        ]
+        for _ in range(9):
             page.keyboard.press("Shift+Tab")
         assert focused() == "prompt"
         page.keyboard.press("Control+A")
@@ -120,7 +151,7 @@ def test_the_keyboard_alone_is_enough(real: Live, open_page: OpenPage) -> None:
         page.keyboard.press("Control+Enter")
         for status in page.locator(".answer .status").all():
             expect(status).to_contain_text("tokens in", timeout=20_000)
-        page.locator("#send").focus()
+        page.locator("#evaluate-picked").focus()
         page.keyboard.press("Tab")
         assert focused() == "tokens"
         picked = page.locator(".answer").first.locator("[aria-selected=true]")
@@ -139,13 +170,13 @@ def test_the_keyboard_alone_is_enough(real: Live, open_page: OpenPage) -> None:
 
 def test_what_a_model_is_asked_is_what_the_settings_say(real: Live, open_page: OpenPage) -> None:
     page = open_ready(open_page, real)
-    page.get_by_label("Beside it").select_option("")
+    ask_one_only(page)
     page.get_by_label("Temperature").fill("0")
     page.locator("#control").select_option("<|good|>")
     with page.expect_request("**/v1/completions") as sent:
         ask(page, tokens=3, seed="")
     assert sent.value.post_data_json == {
-        "model": page.locator("#model-1").input_value(),
+        "model": page.locator("#name-1 code").text_content(),
         "prompt": "<|endoftext|>The AI chose to",
         "max_tokens": 3,
         "temperature": 0,
@@ -168,6 +199,7 @@ def test_markup_in_texts_stays_text(real: Live, open_page: OpenPage) -> None:
 def test_a_refusal_stands_where_the_answer_would(real: Live, open_page: OpenPage) -> None:
     page = open_ready(open_page, real)
     page.get_by_label("Max tokens").fill("5000")
-    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("button", name="Ask", exact=True).click()
     expect(page.locator(".answer .failure")).to_have_count(2)
     expect(page.locator(".answer .failure").first).to_contain_text("512")
+    assert page.locator(".answer .strip:visible").count() == 0

@@ -78,3 +78,9 @@ def test_nothing_in_the_files_is_inline_foreign_or_parsed() -> None:
             r"https?://|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", text
         )
         assert not re.search(r"localStorage|sessionStorage|document\.cookie|indexedDB", text)
+
+
+def test_no_module_waits_for_another_to_be_found() -> None:
+    shell = (FOLDER / "index.html").read_text()
+    found = re.findall(r'<link rel="modulepreload" href="/page/([a-z]+\.js)">', shell)
+    assert sorted([*found, "app.js"]) == [name for name in FILES if name.endswith(".js")]

@@ -23,8 +23,9 @@ def test_stop_ends_what_is_being_written(open_page: OpenPage) -> None:
     engine = _slow()
     with run_live(engine, FixedModels(("a", "b"))) as live:
         page = open_page(live.url)
+        page.locator("#prompt").fill("The AI")
         page.get_by_label("Max tokens").fill("100")
-        page.get_by_role("button", name="Ask").click()
+        page.get_by_role("button", name="Ask", exact=True).click()
         expect(page.locator(".answer:nth-of-type(2) .token").nth(1)).to_be_attached()
         page.get_by_role("button", name="Stop").focus()
         page.keyboard.press("Enter")
@@ -69,7 +70,7 @@ def test_too_much_at_once(open_page: OpenPage) -> None:
     with run_live(_slow(), FixedModels(("a", "b")), ServerSettings(interactive=bounds)) as live:
         page = open_page(live.url)
         page.get_by_label("Max tokens").fill("5")
-        page.get_by_role("button", name="Ask").click()
+        page.get_by_role("button", name="Ask", exact=True).click()
         expect(page.locator(".answer .failure")).to_have_count(1)
         expect(page.locator(".answer .failure")).to_contain_text("Try again in")
 
@@ -103,6 +104,6 @@ def test_a_server_that_is_gone(open_page: OpenPage) -> None:
     with run_live(_slow(), FixedModels(("a", "b"))) as live:
         page = open_page(live.url)
         expect(page.locator("#send")).to_be_enabled()
-    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("button", name="Ask", exact=True).click()
     expect(page.locator(".answer .failure")).to_have_count(2)
     expect(page.locator(".answer .failure").first).to_contain_text("does not answer")
