@@ -19,7 +19,7 @@ UV := $(or $(PATH_UV),$(BIN)/uv)
 # Where uv is on PATH, .venv needs no pip and no uv of its own.
 TOOLS := $(BIN)/python $(if $(PATH_UV),,$(BIN)/uv)
 CODE := $(patsubst %/__init__.py,%,$(wildcard $(addsuffix /__init__.py,parable components pipelines services)))
-TYPED := $(CODE) tests/conftest.py tests/support tests/architecture tests/charts
+TYPED := $(CODE) bench tests/conftest.py tests/support tests/architecture tests/charts
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/parable/bin
 # The last open-source tree; a pseudo-version, because its module never had tags that Go accepts.

@@ -1,11 +1,10 @@
-"""The torch engine beside transformers' own ways to generate, and beside a plain padded scoring loop.
+"""The torch engine beside transformers' own ways to generate: its continuous batching, and `generate`.
 
 Run `python -m bench.engine`; it writes one JSON object. All sides take turns in one run, on the same threads
-and the same random weights, so the ratios hold where the figures don't; medians over rounds. "lm-eval" here
-is a loop that does what its `hf` backend does (pad, full logits, log-softmax over all of them), without the
-rest of it: the real one is slower.
+and the same weights, so the ratios hold where the figures don't; medians over rounds.
 
-Rates are useful new tokens a second: the same work for every side.
+Rates are useful new tokens a second of a mixed load: prompts of 16 to 64 tokens, answers of 16 to 128 (of
+8 to 32 and 16 to 96 for the quickstart's model, which reads no more), the same work for every side.
 """
 
 import argparse
@@ -21,16 +20,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from services.model_server.engine.base import GenerateRequest, ModelFolder, Sampling, ScoreRequest
+from bench.models import MODELS, BenchModel, make_model
+from services.model_server.engine.base import GenerateRequest, ModelFolder, Sampling
 from services.model_server.engine.options import EngineOptions
 from services.model_server.engine.torch_engine import TorchEngine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-VOCABULARY = 8192
-NUM_ITEMS = 64
-HF_BATCH = 8
+NAIVE_JOBS = 8
+"""One after another: more of them say nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,43 +51,15 @@ class Timing:
 def main() -> None:
     """Measure, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", choices=MODELS, default="llama-10m")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--concurrent", type=int, nargs="+", default=[1, 8, 32])
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        model = make_model(Path(folder), chosen.threads)
+        model = make_model(Path(folder), chosen.model, chosen.threads)
         table = asyncio.run(measure(model, Path(folder), chosen))
     sys.stdout.buffer.write(orjson.dumps(table, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-
-
-def make_model(folder: Path, threads: int) -> "PreTrainedModel":
-    """A Llama of 10.5 M parameters with random weights, saved and returned."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=256,
-        intermediate_size=688,
-        num_hidden_layers=8,
-        num_attention_heads=8,
-        num_key_value_heads=8,
-        max_position_embeddings=512,
-        tie_word_embeddings=False,
-        bos_token_id=0,
-        eos_token_id=0,
-        pad_token_id=0,
-    )
-    model = LlamaForCausalLM(config)
-    torch.nn.Module.eval(model)
-    model.save_pretrained(folder)
-    return model
 
 
 async def measure(model: "PreTrainedModel", folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
@@ -96,41 +67,45 @@ async def measure(model: "PreTrainedModel", folder: Path, chosen: argparse.Names
     engine = TorchEngine(EngineOptions(num_threads=chosen.threads))
     await engine.start()
     await engine.load(ModelFolder(key="model", folder=folder))
-    table: dict[str, Any] = {"threads": chosen.threads, "rounds": chosen.rounds, "generation": []}
+    table: dict[str, Any] = {"model": chosen.model, "threads": chosen.threads, "rounds": chosen.rounds}
+    load = MODELS[chosen.model]
     try:
-        await run_engine(engine, make_jobs(8, seed=-1))
-        for concurrent in chosen.concurrent:
-            row = await compare_generation(engine, model, concurrent, chosen.rounds)
-            table["generation"].append(row)
-        table["scoring"] = await compare_scoring(engine, model, chosen.rounds)
+        await run_engine(engine, make_jobs(8, load, seed=-1))
+        table["generation"] = [
+            await compare_generation(engine, model, load, concurrent, chosen.rounds)
+            for concurrent in chosen.concurrent
+        ]
     finally:
         await engine.stop()
     return table
 
 
-def make_jobs(count: int, *, seed: int) -> list[Job]:
-    """Prompts of 16 to 64 tokens, answers of 16 to 128."""
+def make_jobs(count: int, load: BenchModel, *, seed: int) -> list[Job]:
+    """A mixed load."""
     draw = random.Random(seed)
     return [
-        Job(tuple(draw.randrange(1, VOCABULARY) for _ in range(draw.randint(16, 64))), draw.randint(16, 128))
+        Job(
+            tuple(draw.randrange(1, load.vocabulary) for _ in range(draw.randint(*load.prompt_tokens))),
+            draw.randint(*load.new_tokens),
+        )
         for _ in range(count)
     ]
 
 
 async def compare_generation(
-    engine: TorchEngine, model: "PreTrainedModel", concurrent: int, rounds: int
+    engine: TorchEngine, model: "PreTrainedModel", load: BenchModel, concurrent: int, rounds: int
 ) -> dict[str, Any]:
     """New tokens a second of each side with so many requests at once."""
     rates: dict[str, list[float]] = {"engine": [], "continuous": [], "naive": []}
     first_tokens: list[float] = []
     for number in range(rounds):
-        jobs = make_jobs(concurrent, seed=number)
+        jobs = make_jobs(concurrent, load, seed=number)
         total = sum(job.max_tokens for job in jobs)
         timing = await run_engine(engine, jobs)
         first_tokens += timing.first_tokens
         rates["engine"].append(total / timing.seconds)
         rates["continuous"].append(total / run_continuous(model, jobs))
-        some = jobs[:8]  # One after another: more of them say nothing new.
+        some = jobs[:NAIVE_JOBS]
         rates["naive"].append(sum(job.max_tokens for job in some) / run_naive(model, some))
     row = {name: round(statistics.median(values), 1) for name, values in rates.items()}
     peer = [max(pair) for pair in zip(rates["continuous"], rates["naive"], strict=True)]
@@ -204,62 +179,6 @@ def run_naive(model: "PreTrainedModel", jobs: list[Job]) -> float:
                 min_new_tokens=job.max_tokens,
             )
     return time.perf_counter() - begin
-
-
-async def compare_scoring(engine: TorchEngine, model: "PreTrainedModel", rounds: int) -> dict[str, Any]:
-    """Two-choice items with one context a second: contexts of 32 to 96 tokens, choices of 3 to 8."""
-    draw = random.Random(0)
-
-    def tokens(low: int, high: int) -> tuple[int, ...]:
-        return tuple(draw.randrange(1, VOCABULARY) for _ in range(draw.randint(low, high)))
-
-    pairs: list[tuple[tuple[int, ...], int]] = []
-    for _ in range(NUM_ITEMS):
-        context = tokens(32, 96)
-        pairs += [((*context, *tokens(3, 8)), len(context)) for _ in range(2)]
-    request = ScoreRequest(
-        model="model",
-        sequences=tuple(ids for ids, _ in pairs),
-        starts=tuple(start for _, start in pairs),
-    )
-    expected = score_padded(model, pairs)
-    scores = await engine.score(request)
-    ours, theirs = [], []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        await engine.score(request)
-        ours.append(NUM_ITEMS / (time.perf_counter() - begin))
-        begin = time.perf_counter()
-        score_padded(model, pairs)
-        theirs.append(NUM_ITEMS / (time.perf_counter() - begin))
-    found = [sum(token.logprob for token in score.tokens) for score in scores]
-    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    return {
-        "items_per_second": round(statistics.median(ours), 1),
-        "plain_padded_loop": round(statistics.median(theirs), 1),
-        "ratio": round(statistics.median(ratios), 2),
-        "largest_difference_nats": max(abs(a - b) for a, b in zip(found, expected, strict=True)),
-    }
-
-
-def score_padded(model: "PreTrainedModel", pairs: list[tuple[tuple[int, ...], int]]) -> list[float]:
-    """What lm-eval's `hf` backend computes: longest first, padded, the log-softmax of all logits."""
-    import torch
-
-    order = sorted(range(len(pairs)), key=lambda n: -len(pairs[n][0]))
-    found = [0.0] * len(pairs)
-    for first in range(0, len(order), HF_BATCH):
-        numbers = order[first : first + HF_BATCH]
-        width = max(len(pairs[n][0]) for n in numbers) - 1
-        rows = [list(pairs[n][0][:-1]) for n in numbers]
-        batch = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-        with torch.inference_mode():
-            logprobs = torch.log_softmax(model(batch).logits, -1)
-        for row_logprobs, n in zip(logprobs, numbers, strict=True):
-            ids, start = pairs[n]
-            targets = torch.tensor(ids[start:])[:, None]
-            found[n] = float(row_logprobs[start - 1 : len(ids) - 1].gather(-1, targets).sum())
-    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The load generator of the model server: `python -m bench.load`."""
