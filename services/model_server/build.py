@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from parable.store import open_store
 from services.model_server.app import create_app
+from services.model_server.engine.base import Engine
 from services.model_server.engine.options import EngineOptions
 from services.model_server.engine.torch_engine import TorchEngine
 from services.model_server.models.resident import Limits
@@ -21,24 +22,40 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def build_app(settings: ServerSettings) -> FastAPI:
-    """An application that serves the checkpoints of a store by the torch engine.
+    """An application that serves the checkpoints of a store by the engine that the settings name.
 
     Raises:
-        UserError: the store can't be opened, or the settings contradict each other.
+        UserError: the store can't be opened, vLLM is asked for and not there, or the settings contradict
+            each other.
     """
     settings.check()
     store = open_store(settings.store)
-    engine = TorchEngine(
-        EngineOptions(device=settings.device, dtype=settings.dtype, num_threads=settings.num_threads)
-    )
+    memory_bytes = settings.memory_bytes or int(_MEMORY_SHARE * _machine_bytes())
+    engine = _engine(settings, memory_bytes)
     limits = Limits(
-        memory_bytes=settings.memory_bytes or int(_MEMORY_SHARE * _machine_bytes()),
+        memory_bytes=memory_bytes,
         weight_bytes=_WEIGHT_BYTES[settings.dtype],
         drain_seconds=settings.drain_seconds,
     )
     place = Place(cache=settings.cache or _default_cache(), limits=limits, cache_bytes=settings.cache_bytes)
     models = StoredModels(store, engine, place, default=settings.model)
     return create_app(settings, engine=engine, models=models, store=store)
+
+
+def _engine(settings: ServerSettings, memory_bytes: int) -> Engine:
+    if settings.engine == "vllm":
+        from services.model_server.engine.vllm.engine import VllmEngine
+
+        settings.vllm.check()
+        return VllmEngine(
+            settings.vllm,
+            dtype=settings.dtype,
+            num_threads=settings.num_threads,
+            memory_bytes=memory_bytes,
+        )
+    return TorchEngine(
+        EngineOptions(device=settings.device, dtype=settings.dtype, num_threads=settings.num_threads)
+    )
 
 
 def _machine_bytes() -> int:

@@ -7,7 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from parable.errors import UserError
+from services.model_server.engine.vllm.options import VllmOptions
 from services.model_server.jobs.options import JobOptions
+
+EngineName = Literal["torch", "vllm"]
 
 
 class QueueBounds(BaseModel):
@@ -52,11 +55,16 @@ class ServerSettings(BaseModel):
     memory_bytes: int | None = Field(default=None, ge=1)
     """Weights loaded at once; None takes half of the machine's memory."""
 
+    engine: EngineName = "torch"
+    """`vllm` runs every model in a vLLM of its own, which must be installed: for a GPU and many requests."""
+    vllm: VllmOptions = VllmOptions()
+    """How it is started; not read by the torch engine."""
     device: str = "cpu"
+    """Of the torch engine; vLLM finds its own."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 halves memory, and moves log-probabilities by some 1e-2 nats."""
     num_threads: int | None = Field(default=None, ge=1)
-    """Of the engine; None takes the cores that the cgroup's quota leaves."""
+    """Of the engine; None takes the cores that the cgroup's quota leaves, and lets vLLM choose for itself."""
 
     keys_file: Path | None = None
     """API keys with their scopes; without it the server answers on a loopback address only."""
@@ -83,7 +91,7 @@ class ServerSettings(BaseModel):
     """Evaluations that clients ask for."""
     max_body_bytes: int = Field(default=8 * 2**20, ge=1)
     body_seconds: float = Field(default=30.0, gt=0)
-    """How long a client may take to send its body."""
+    """How long a client may take to send its headers, and then its body."""
     keepalive_seconds: float = Field(default=15.0, gt=0)
     """Silence on a stream after which a comment is sent, so that nothing between cuts it."""
     drain_seconds: float = Field(default=30.0, ge=0)

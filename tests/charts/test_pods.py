@@ -116,6 +116,19 @@ def test_what_is_written_has_a_limit(helm: Helm) -> None:
             assert "emptyDir" not in volume or volume["name"] in writable, name
 
 
+def test_only_vllm_gets_memory_to_share_between_its_processes(helm: Helm) -> None:
+    """A container has 64 MiB without it, and one vLLM takes some 400."""
+    for models, size in ((None, None), (1, "1Gi"), (3, "3Gi")):
+        changes = {} if models is None else {"modelServer.engine": "vllm", "modelServer.vllm.models": models}
+        objects = render(helm, MINIMAL, changes)
+        mounts = {one["mountPath"]: one["name"] for one in server_container(objects)["volumeMounts"]}
+        volumes = {one["name"]: one for one in pod_specs(objects)["Deployment/try-parable-server"]["volumes"]}
+        if models is None:
+            assert "/dev/shm" not in mounts
+        else:
+            assert volumes[mounts["/dev/shm"]]["emptyDir"] == {"medium": "Memory", "sizeLimit": size}
+
+
 def test_credentials_come_from_the_named_secret_only(helm: Helm) -> None:
     variables = {one["name"]: one for one in server_container(render(helm, MINIMAL))["env"]}
     for name, field in (("AWS_ACCESS_KEY_ID", "accesskey"), ("AWS_SECRET_ACCESS_KEY", "secretkey")):

@@ -41,6 +41,10 @@ def test_values_arrive(helm: Helm) -> None:
     assert settings.model == "quickstart.aligned.seed-0@400"
     assert settings.memory_bytes == 8 * 2**30
     assert settings.device == "cuda"
+    assert settings.engine == "vllm"
+    assert settings.vllm.command == ("/opt/vllm/bin/vllm", "serve")
+    assert settings.vllm.arguments == ("--max-num-seqs", "64")
+    assert settings.vllm.models == 1
     assert settings.drain_seconds == 119.5
     assert settings.interactive.patience_seconds == 2.5
     assert settings.interactive.deadline_seconds == 600

@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
+from services.model_server.engine.iterations import NO_ITERATIONS, Iterations
+
 
 class RequestClass(StrEnum):
     """Which queue a request waits in; the engine shares its steps between them, so none starves."""
@@ -107,7 +109,8 @@ class Sampling:
         top_k: Number of tokens that are drawn from; None takes all.
         seed: Keys the generators: a draw depends on (seed, prompt, number of the draw) and on nothing else.
         key: Keys them instead: a draw depends on (key, number of the draw), as an evaluation's does.
-        stop: Tokens that end a draw and are not part of it.
+        stop: Tokens that end a draw and are not part of its text. Where log-probabilities are asked for, the
+            one that ended it is reported last.
         banned: Tokens that are never chosen.
         top_logprobs: How many alternatives each token is reported with; None reports no log-probability.
         strategy: Another way to choose than drawing token by token.
@@ -154,6 +157,7 @@ class ScoreRequest:
         starts: For each sequence the first position (>= 1) whose token is scored, given all before it.
         top_logprobs: How many alternatives each scored token is reported with.
         next_token: Whether the likeliest token after the end is reported too.
+        ranks: Whether each scored token is reported with its rank.
     """
 
     model: str
@@ -161,17 +165,22 @@ class ScoreRequest:
     starts: tuple[int, ...]
     top_logprobs: int = 0
     next_token: bool = False
+    ranks: bool = False
     request_class: RequestClass = RequestClass.EVALUATION
     deadline_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token with its log-probability in nats (finite), and the likeliest alternatives, best first."""
+    """One token with its log-probability in nats (finite), and the likeliest alternatives, best first.
+
+    The rank, 1 for the likeliest, is there where it was asked for.
+    """
 
     id: int
     logprob: float = 0.0
     top: tuple[tuple[int, float], ...] = ()
+    rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +212,7 @@ class EngineHealth:
         num_running: Sequences in the batch.
         num_waiting: Requests that have not begun.
         cache_usage: Share of the key-value memory in use, 0 to 1.
+        iterations: Steps so far, all processes' together.
     """
 
     ready: bool
@@ -212,6 +222,7 @@ class EngineHealth:
     num_running: int
     num_waiting: int
     cache_usage: float
+    iterations: Iterations = NO_ITERATIONS
 
 
 class Engine(Protocol):
@@ -231,6 +242,10 @@ class Engine(Protocol):
 
     async def unload(self, key: str) -> None:
         """Forget a model; one that is not loaded is no error."""
+        ...
+
+    def has(self, key: str) -> bool:
+        """Whether a model is loaded or on its way; one that was may be lost in a restart."""
         ...
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:

@@ -55,6 +55,8 @@ class Events:
     tokens: list[Event] = field(default_factory=list)
     scores: list[list[Any]] = field(default_factory=list)
     failed: list[tuple[int, str]] = field(default_factory=list)
+    num_tokens: int = 0
+    """Read in all, new ones and those of prompts and of texts that are scored."""
 
 
 class _Pace:
@@ -185,6 +187,7 @@ class Batcher:
             model.pace.note(self._clock() - start, found.num_tokens)
         events.tokens += found.tokens
         events.failed += found.failed
+        events.num_tokens += found.num_tokens
 
     def _score(self, model: _Model, kind: RequestClass, seconds: float, events: Events) -> None:
         start = self._clock()
@@ -192,6 +195,7 @@ class Batcher:
         model.pace.note(self._clock() - start, found.num_tokens)
         events.scores += found.scores
         events.failed += found.failed
+        events.num_tokens += found.num_tokens
 
     def _admit(self) -> None:
         """Begin what there is room for: first come, first served within a class, interactive first.

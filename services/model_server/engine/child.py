@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from parable.process import die_with_parent, num_usable_cpus
 from services.model_server.engine.base import ModelFacts
+from services.model_server.engine.iterations import IterationCounter
 from services.model_server.engine.loader import Loader
 from services.model_server.engine.options import EngineOptions
 from services.model_server.engine.wire import (
@@ -54,6 +55,7 @@ class Child:
             )
         )
         self._loader = Loader(self._load)
+        self._iterations = IterationCounter()
         self._last_beat = 0.0
 
     def run(self) -> None:
@@ -66,7 +68,9 @@ class Child:
                 self._take(frame)
             self._take_loaded()
             if self._batcher.has_work and not self._connection.clogged:
-                self._tell(self._batcher.step())
+                events = self._batcher.step()
+                self._iterations.note(events.num_tokens)
+                self._tell(events)
             if time.monotonic() - self._last_beat >= self._options.beat_seconds:
                 self._beat()
 
@@ -143,7 +147,7 @@ class Child:
             "num_waiting": batcher.num_waiting,
             "cache_usage": batcher.cache_usage,
         }
-        self._send({"beat": beat})
+        self._send({"iterations": self._iterations.take(), "beat": beat})
 
 
 def main(arguments: list[str]) -> None:

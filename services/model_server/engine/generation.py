@@ -136,6 +136,7 @@ class Generation:
         draw.tag_probability += tag_probability
         if token.id in self.stop:
             draw.finish = "stop"
+            draw.new += [token] if self.sampling.top_logprobs is not None else []
         else:
             draw.count += 1
             draw.logprob += token.logprob
@@ -152,7 +153,8 @@ class Generation:
             return []
         self._num_ended = self.num_draws
         best = self.beam.best
-        return [self._event(0, list(best.path), "stop" if best.stopped else "length")]
+        told = [] if best.end is None or self.sampling.top_logprobs is None else [best.end]
+        return [self._event(0, [*best.path, *told], "length" if best.end is None else "stop")]
 
     def events(self, draw: Draw) -> list[Event]:
         """What is to be told of a draw's new tokens; of best-of only the best, when all are there."""

@@ -48,7 +48,8 @@ class ScoreJob:
         found = []
         for ids, start, score in zip(request.sequences, request.starts, self._scores, strict=True):
             tokens = [
-                [ids[start + n], score.logprobs[n], self._told(score, n)] for n in range(len(ids) - start)
+                [ids[start + n], score.logprobs[n], self._told(score, n), *self._rank(score, n)]
+                for n in range(len(ids) - start)
             ]
             following = None
             if request.next_token:
@@ -59,6 +60,9 @@ class ScoreJob:
 
     def _told(self, score: SpanScore, place: int) -> Alternatives:
         return score.top[place][: self.request.top_logprobs] if self.request.top_logprobs else []
+
+    def _rank(self, score: SpanScore, place: int) -> list[int]:
+        return [score.ranks[place]] if self.request.ranks else []
 
 
 class ScoringQueue:
@@ -137,7 +141,9 @@ class ScoringQueue:
         reason = NOT_FINITE
         try:
             scores = self._scorer.score(
-                [job.span(number) for job, number in taken], [job.top for job, _ in taken]
+                [job.span(number) for job, number in taken],
+                [job.top for job, _ in taken],
+                ranks=any(job.request.ranks for job in jobs),
             )
             sound = all(math.isfinite(value) for score in scores for value in score.logprobs)
         except FAILURES as error:

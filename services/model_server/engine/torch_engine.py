@@ -8,15 +8,13 @@ the requests that it was working on fail.
 import asyncio
 import itertools
 import logging
-import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from services.model_server.engine.base import (
     Chunk,
-    DeadlineExceededError,
     EngineError,
     EngineHealth,
     EngineRestartedError,
@@ -28,17 +26,15 @@ from services.model_server.engine.base import (
     ScoreRequest,
 )
 from services.model_server.engine.checks import check
+from services.model_server.engine.iterations import NO_ITERATIONS
 from services.model_server.engine.mailbox import Mailbox
 from services.model_server.engine.options import EngineOptions
 from services.model_server.engine.process import EngineProcess
+from services.model_server.engine.watch import RESTARTED, Beat, Deadline, Watch, next_backoff
 from services.model_server.engine.wire import Frame, FrameTooLargeError, request_to_plain
 
 WATCH_SECONDS = 0.25
-FIRST_BACKOFF_SECONDS = 0.1
-MOST_BACKOFF_SECONDS = 10.0
-RESTARTED = "the engine's process had to be started anew while it worked on this; send it again"
 logger = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
@@ -48,36 +44,6 @@ class _Resident:
     folder: ModelFolder
     facts: "asyncio.Future[ModelFacts]"
     was_loaded: bool = False
-
-
-@dataclass(slots=True)
-class _Beat:
-    """What the process last said of itself."""
-
-    busy: bool = False
-    num_steps: int = 0
-    num_running: int = 0
-    num_waiting: int = 0
-    cache_usage: float = 0.0
-
-
-@dataclass(slots=True)
-class _Watch:
-    """Since when there was no progress; a machine that slept does not count as a process that hung."""
-
-    silent_seconds: float = 0.0
-    beat: _Beat = field(default_factory=_Beat)
-    _ticked: float = field(default_factory=time.monotonic)
-
-    def note(self, beat: _Beat) -> None:
-        if not beat.busy or beat.num_steps != self.beat.num_steps:
-            self.silent_seconds = 0.0
-        self.beat = beat
-
-    def tick(self) -> None:
-        now = time.monotonic()
-        self.silent_seconds += min(now - self._ticked, 2 * WATCH_SECONDS)
-        self._ticked = now
 
 
 class TorchEngine:
@@ -92,8 +58,9 @@ class TorchEngine:
         self._residents: dict[str, _Resident] = {}
         self._mailboxes: dict[int, Mailbox] = {}
         self._numbers = itertools.count()
-        self._watch = _Watch()
+        self._watch = Watch(WATCH_SECONDS)
         self._restarts = 0
+        self._iterations = NO_ITERATIONS
 
     async def start(self) -> None:
         """Start the process; returns when it answers.
@@ -154,6 +121,10 @@ class TorchEngine:
             resident.facts.exception()
         self._post({"do": "unload", "key": key})
 
+    def has(self, key: str) -> bool:
+        """Whether a model is loaded or on its way."""
+        return key in self._residents
+
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
         """Chunks as they are made; closing the iterator cancels the request within one step.
 
@@ -162,7 +133,7 @@ class TorchEngine:
             DeadlineExceededError: it was not finished in time.
             EngineRestartedError: the process ended meanwhile.
         """
-        deadline = _Deadline(request.deadline_seconds)
+        deadline = Deadline(request.deadline_seconds)
         await self._fit(request, deadline)
         number, mailbox = self._open()
         left = request.draws
@@ -177,7 +148,7 @@ class TorchEngine:
 
     async def score(self, request: ScoreRequest) -> tuple[Scored, ...]:
         """Scores in the order of the sequences; raises as `generate`. Cancelling the task cancels it."""
-        deadline = _Deadline(request.deadline_seconds)
+        deadline = Deadline(request.deadline_seconds)
         await self._fit(request, deadline)
         if not request.sequences:
             return ()
@@ -203,9 +174,10 @@ class TorchEngine:
             num_running=watch.beat.num_running,
             num_waiting=watch.beat.num_waiting,
             cache_usage=watch.beat.cache_usage,
+            iterations=self._iterations,
         )
 
-    async def _fit(self, request: GenerateRequest | ScoreRequest, deadline: "_Deadline") -> None:
+    async def _fit(self, request: GenerateRequest | ScoreRequest, deadline: Deadline) -> None:
         """Wait until the model is there (it may be on its way back), and check the request."""
         resident = self._residents.get(request.model)
         if resident is None:
@@ -242,7 +214,7 @@ class TorchEngine:
         backoff = 0.0
         while True:
             await asyncio.sleep(backoff)
-            self._watch = _Watch()
+            self._watch = Watch(WATCH_SECONDS)
             process = await EngineProcess.start(self._options)
             logger.info("engine process %d started", process.pid)
             self._process = process
@@ -255,7 +227,7 @@ class TorchEngine:
                 await process.kill()
                 self._give_up()
             self._restarts += 1
-            backoff = 0.0 if came_up else min(MOST_BACKOFF_SECONDS, max(FIRST_BACKOFF_SECONDS, 2 * backoff))
+            backoff = next_backoff(backoff, came_up=came_up)
 
     async def _attend(self, process: EngineProcess) -> None:
         """Take what a process says, until it ends or hangs."""
@@ -294,8 +266,10 @@ class TorchEngine:
                     self._fail(value, EngineError)
                 case "refused":
                     self._fail(value, RequestRefusedError)
+                case "iterations":
+                    self._iterations = self._iterations.plus(*value)
                 case "beat":
-                    self._take_beat(_Beat(**value))
+                    self._take_beat(Beat(**value))
                 case "loaded":
                     self._take_loaded(ModelFacts(**value))
                 case "not_loaded":
@@ -307,7 +281,7 @@ class TorchEngine:
             if (mailbox := self._mailboxes.pop(number, None)) is not None:
                 mailbox.fail(kind(reason))
 
-    def _take_beat(self, beat: _Beat) -> None:
+    def _take_beat(self, beat: Beat) -> None:
         self._watch.note(beat)
         if not self._up.is_set():
             self._up.set()
@@ -325,7 +299,9 @@ class TorchEngine:
     def _take_not_loaded(self, key: str, reason: str) -> None:
         resident = self._residents.pop(key, None)
         if resident is not None and not resident.facts.done():
-            resident.facts.set_exception(RequestRefusedError(f"the model {key} can't be loaded: {reason}"))
+            # That it was loaded before says that whoever waits asked for nothing wrong.
+            kind = EngineRestartedError if resident.was_loaded else RequestRefusedError
+            resident.facts.set_exception(kind(f"the model {key} can't be loaded: {reason}"))
             resident.facts.exception()
 
     def _give_up(self) -> None:
@@ -344,23 +320,3 @@ class TorchEngine:
                 del self._residents[key]
                 resident.facts.set_exception(EngineRestartedError(RESTARTED))
                 resident.facts.exception()
-
-
-class _Deadline:
-    """Waits no longer than a request may take altogether."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else time.monotonic() + seconds
-
-    async def wait(self, awaitable: Awaitable[Answer]) -> Answer:
-        """What is awaited.
-
-        Raises:
-            DeadlineExceededError: it did not come in time.
-        """
-        left = None if self._end is None else max(0.0, self._end - time.monotonic())
-        try:
-            async with asyncio.timeout(left):
-                return await awaitable
-        except TimeoutError as error:
-            raise DeadlineExceededError("the request was not finished within its deadline") from error

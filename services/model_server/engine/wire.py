@@ -165,11 +165,11 @@ def score_request(plain: Frame) -> ScoreRequest:
 
 
 def token(plain: Any) -> Token:
-    """A token that came as a bare id, or as [id, log-probability, alternatives]."""
+    """A token that came as a bare id, or as [id, log-probability, alternatives], with a rank or without."""
     if isinstance(plain, int):
         return Token(plain)
-    number, logprob, top = plain
-    return Token(number, logprob, tuple((other, value) for other, value in top))
+    number, logprob, top, *rank = plain
+    return Token(number, logprob, tuple((other, value) for other, value in top), *rank)
 
 
 def chunk(draw: int, tokens: list[Any], finish: Any) -> Chunk:

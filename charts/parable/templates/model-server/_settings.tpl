@@ -13,6 +13,8 @@
   "store" (include "parable.store.address" .)
   "cache" "/cache"
   "cache_bytes" (int64 $server.cache.bytes)
+  "engine" $server.engine
+  "vllm" (include "parable.modelServer.group" $server.vllm | fromJson)
   "device" (ternary "cuda" "cpu" $server.gpu.enabled)
   "dtype" $server.dtype
   "keys_file" (include "parable.modelServer.keysFile" .)

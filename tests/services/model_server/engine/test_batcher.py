@@ -127,6 +127,25 @@ def test_greedy_is_the_models_own_and_its_log_probabilities_too() -> None:
         assert top[0] == (token, value)
 
 
+@pytest.mark.parametrize("strategy", [None, BestOf(draws=2), SafeBeam(tags=(1,), drop=0.0)])
+def test_the_token_that_ends_a_draw_is_told_last_with_its_log_probability(strategy: Any) -> None:
+    prompt = trained.prompts(1, seed=7)[0]
+    end = _greedy(prompt, 2)[-1]
+    found = []
+    for top in (None, trained.VOCABULARY):
+        batcher = _batcher()
+        assert batcher.submit(0, _request(prompt, stop=(end,), top_logprobs=top, strategy=strategy)) is None
+        answers = _Answers().run(batcher)
+        assert answers.finish[0] == {0: "stop"}
+        found.append(answers.tokens[0][0])
+    untold, told = found
+    assert end not in untold
+    assert [token for token, _, _ in told] == [*untold, end]
+    _, value, alternatives = told[-1]
+    # A search may end with another token than the likeliest.
+    assert dict(alternatives)[end] == value
+
+
 def test_more_draws_begin_like_fewer_whatever_slots_there_are() -> None:
     request = _request(trained.prompts(1)[0], draws=9, temperature=1.0, seed=3)
     many = _alone(request)

@@ -145,6 +145,24 @@ def test_scores_come_in_order_while_others_generate(run: Run, engine: TorchEngin
     run(scenario())
 
 
+def test_steps_are_told_by_the_tokens_that_they_read(run: Run, engine: TorchEngine) -> None:
+    """A prompt in one step, and then token after token; the last is chosen and never read."""
+    prompt = trained.prompts(1)[0]
+
+    async def scenario() -> None:
+        await _until(lambda: engine.health.num_running == 0)
+        await asyncio.sleep(0.3)  # The beat after the last step of the tests before.
+        before = engine.health.iterations
+        await _answer(engine, _request(prompt=prompt, sampling={"max_tokens": 6, "temperature": 0.0}))
+        await _until(lambda: engine.health.iterations.num_tokens >= before.num_tokens + len(prompt) + 5)
+        after = engine.health.iterations
+        assert after.num_tokens == before.num_tokens + len(prompt) + 5
+        assert sum(after.counts) == sum(before.counts) + 6
+        assert after.counts[0] == before.counts[0] + 5
+
+    run(scenario())
+
+
 def test_a_killed_process_is_replaced_with_its_models(run: Run, engine: TorchEngine) -> None:
     async def scenario() -> None:
         before = engine.health.restarts
