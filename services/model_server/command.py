@@ -2,21 +2,25 @@
 
 import shlex
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import orjson
 from pydantic import ValidationError
 
 from parable.errors import UserError
+from parable.runs import read_pointers
 from parable.store import open_store
 from services.model_server.example_task import NAME, example_prompt, write_example_task
 from services.model_server.models.base import UnknownModelError
 from services.model_server.models.finding import Finder
 from services.model_server.models.index import Index
-from services.model_server.settings import ServerSettings
+from services.model_server.models.names import LATEST
+from services.model_server.settings import EngineName, ServerSettings
 
 METRICS_PORT_OFFSET = 1000
 NUM_LISTED = 12
@@ -47,6 +51,7 @@ def serve(
     port: int = 8000,
     host: str = "127.0.0.1",
     keys: Path | None = None,
+    engine: EngineName = "torch",
     say: Callable[[str], None],
 ) -> None:
     """Serve a store's sealed checkpoints until a signal comes.
@@ -57,13 +62,15 @@ def serve(
         port: of the API; 0 takes a free one. Metrics are a thousand ports above.
         host: address to listen on; one that others can reach needs keys.
         keys: file of API keys.
+        engine: `torch`, or `vllm` where that is installed.
         say: is given the lines that a person should see.
 
     Raises:
         UserError: the store is not there or holds no model, the model is not in it, a port is taken, or the
             server would be open to a network without keys.
     """
-    settings = settings_for(store, model=model, port=port, host=host, keys=keys)
+    began = time.monotonic()
+    settings = settings_for(store, model=model, port=port, host=host, keys=keys, engine=engine)
     index = _find(settings.store)
     name = _choose(index, settings.model)
     found = index.find(name).checkpoint
@@ -79,10 +86,10 @@ def serve(
             say(f"Loading {index.find(name).name} from {settings.store} ...")
             here = settings.model_copy(update={"port": port})
             lines = lines_for(here, name, max_length=found.max_length, tasks=Path(folder))
-            announcer.text = announcement(lines, models=list(index.aliases), metrics_port=metrics_port)
+            announcer.text = announcement(lines, index, metrics_port=metrics_port)
             announcer.start()
 
-        announcer = _Announcer(app.state.server.not_ready, say)
+        announcer = _Announcer(app.state.server.not_ready, say, began=began)
         try:
             run_server(app, on_start=announce)
         finally:
@@ -120,28 +127,38 @@ def read_settings(path: Path) -> ServerSettings:
 
 
 class _Announcer(threading.Thread):
-    """Says a text when the server is ready: a line that is pasted before would not work."""
+    """Says a text when the server is ready: a line that is pasted before would not work.
 
-    def __init__(self, not_ready: Callable[[], str | None], say: Callable[[str], None]) -> None:
+    `began` is when the command did, by the monotonic clock.
+    """
+
+    def __init__(
+        self, not_ready: Callable[[], str | None], say: Callable[[str], None], *, began: float
+    ) -> None:
         super().__init__(daemon=True, name="announce")
         self.text = ""
         self.ended = threading.Event()
         self._not_ready = not_ready
         self._say = say
+        self._began = began
 
     def run(self) -> None:
         while not self.ended.wait(LOOK_SECONDS):
             if self._not_ready() is None:
-                self._say(self.text)
+                self._say(f"Ready in {time.monotonic() - self._began:.1f} s.\n{self.text}")
                 return
 
 
-def settings_for(store: str, *, model: str | None, port: int, host: str, keys: Path | None) -> ServerSettings:
+def settings_for(
+    store: str, *, model: str | None, port: int, host: str, keys: Path | None, engine: EngineName = "torch"
+) -> ServerSettings:
     """Settings of a server on this machine, checked.
 
     Raises:
-        UserError: the port is none, or the server would be open to a network without keys.
+        UserError: the port or the engine is none, or the server would be open to a network without keys.
     """
+    if engine not in get_args(EngineName):
+        raise UserError(f"--engine is {engine!r}; {' and '.join(get_args(EngineName))} are possible.")
     if not 0 <= port <= 65_535:
         raise UserError(f"--port is {port}; 0 to 65535 are possible, and 0 takes a free one.")
     metrics = port + METRICS_PORT_OFFSET if port else 0
@@ -152,6 +169,7 @@ def settings_for(store: str, *, model: str | None, port: int, host: str, keys: P
         port=port,
         metrics_port=metrics if metrics <= 65_535 else None,
         keys_file=keys,
+        engine=engine,
     )
     settings.check()
     return settings
@@ -169,7 +187,7 @@ def lines_for(settings: ServerSettings, model: str, *, max_length: int | None, t
     host = "127.0.0.1" if settings.host in EVERYWHERE else settings.host
     url = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
     body = {"model": model, "prompt": example_prompt(), "max_tokens": 16, "temperature": 0}
-    curl = ["curl", f"{url}/v1/completions", "-H", "Content-Type: application/json"]
+    curl = ["curl", "-s", f"{url}/v1/completions", "-H", "Content-Type: application/json"]
     curl += ["-d", orjson.dumps(body).decode()]
     arguments = [f"model={model}", f"base_url={url}/v1/completions", "tokenizer_backend=remote"]
     arguments += [] if max_length is None else [f"max_length={max_length}"]
@@ -186,23 +204,32 @@ def lines_for(settings: ServerSettings, model: str, *, max_length: int | None, t
     )
 
 
-def announcement(lines: Lines, *, models: Sequence[str], metrics_port: int | None) -> str:
+def announcement(lines: Lines, index: Index, *, metrics_port: int | None) -> str:
     """What a person sees when the server is ready."""
-    more = f" and {len(models) - NUM_LISTED} more" if len(models) > NUM_LISTED else ""
+    full = [name for name in index.aliases if name != LATEST]
+    names = [*index.shorts, LATEST]
+    told = f"{', '.join(names[:NUM_LISTED])}{_and_more(len(names) - NUM_LISTED)}"
+    in_full = f"In full: {full[0]}{_and_more(len(full) - 1)}. " if full else ""
     metrics = "" if metrics_port is None else f"Metrics: port {metrics_port}. "
     return "\n".join(
         (
-            f"Ready: {lines.url}",
-            f"Models: {', '.join(models[:NUM_LISTED])}{more}. {metrics}Ctrl-C ends it.",
+            f"Page:   {lines.url}/",
+            f"Models: {told}.",
+            f"        {in_full}{lines.url}/v1/models lists them.",
+            f"{metrics}Ctrl-C ends it.",
             "",
             "Ask the default model:",
             lines.curl,
             "",
-            "Measure it with lm-eval (pip install 'lm-eval[api]'):",
+            "Measure it with lm-eval (pip install 'lm-eval[api]'); acc: how often the good act is likelier:",
             lines.lm_eval,
             "",
         )
     )
+
+
+def _and_more(number: int) -> str:
+    return f" and {number} more" if number > 0 else ""
 
 
 def _find(address: str) -> Index:
@@ -214,9 +241,15 @@ def _find(address: str) -> Index:
     store = open_store(address)
     index = Finder(store).find()
     if not index.listed:
+        begun = sorted({pointer.recipe for pointer in read_pointers(store)})
+        if begun:
+            raise UserError(
+                f"The run of {', '.join(begun)} in {store.uri} has sealed no checkpoint yet. Wait until it "
+                "has; if nothing is working on it, `parable run` goes on from where it was."
+            )
         raise UserError(
-            f"The store {store.uri} holds no sealed checkpoint. `parable run` trains models and seals them; "
-            "--store names another store."
+            f"The store {store.uri} holds no sealed checkpoint. `parable run recipes/quickstart.yaml` trains "
+            "models and seals them there; --store names another store."
         )
     return index
 
@@ -228,4 +261,4 @@ def _choose(index: Index, model: str | None) -> str:
     try:
         return index.alias_of(wanted) or index.find(wanted).name
     except UnknownModelError as error:
-        raise UserError(str(error).replace("GET /v1/models", "without --model the server")) from error
+        raise UserError(str(error).replace("GET /v1/models", "a running server's /v1/models")) from error

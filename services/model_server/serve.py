@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from parable.errors import UserError
+from services.model_server.protocol import BoundedProtocol
 from services.model_server.server import Server
 from services.model_server.telemetry.logs import set_up_logs
 
@@ -29,7 +30,7 @@ class DrainingServer(uvicorn.Server):
     """Ends in order.
 
     The first signal: not ready any more, new work is refused, what is under way may finish within the drain,
-    and what does not is answered with an error. The second: at once.
+    and what does not is answered with an error. The second: that comes at once.
     """
 
     def __init__(self, config: uvicorn.Config, server: Server) -> None:
@@ -37,6 +38,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._server = server
         self._drain: asyncio.Task[None] | None = None
+        self._in_hurry = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -70,18 +72,24 @@ class DrainingServer(uvicorn.Server):
 
     def end(self, reason: str) -> None:
         """Begin to end, or end at once where that has begun."""
-        if self._drain is not None or not self.started:
+        if not self.started:
+            # It ends as soon as it has started: until then uvicorn can't be stopped, however often one asks.
+            logger.info("%s: ending", reason)
+            self.should_exit = True
+        elif self._drain is None:
+            logger.info("%s: draining for %g s at most", reason, self._server.settings.drain_seconds)
+            self._drain = asyncio.get_running_loop().create_task(self._end_in_order())
+        elif not self._in_hurry:
             logger.warning("%s: ending at once", reason)
+            self._in_hurry = True
+        else:
             self.should_exit = self.force_exit = True
-            return
-        logger.info("%s: draining for %g s at most", reason, self._server.settings.drain_seconds)
-        self._drain = asyncio.get_running_loop().create_task(self._end_in_order())
 
     async def _end_in_order(self) -> None:
         server, loop = self._server, asyncio.get_running_loop()
         server.drain()
         end = loop.time() + server.settings.drain_seconds
-        while server.num_active and loop.time() < end:
+        while server.num_active and loop.time() < end and not self._in_hurry:
             await asyncio.sleep(_LOOK_SECONDS)
         if server.num_active:
             logger.warning("%d requests were not finished in time", server.num_active)
@@ -115,7 +123,7 @@ def configure(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -135,7 +143,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UserError(
-            f"The server can't listen on {host}:{port}: {error.strerror}. Choose another port."
+            f"The server can't listen on {host}:{port}: {error.strerror}. Choose another port (--port)."
         ) from error
     return listener
 
@@ -149,6 +157,6 @@ def _serve_metrics(server: Server) -> int | None:
     except OSError as error:
         raise UserError(
             f"Metrics can't be served on {settings.host}:{settings.metrics_port}: {error.strerror}. Choose "
-            "another metrics_port, or none."
+            "another port for them (metrics_port; with --port they are a thousand above it), or none."
         ) from error
     return int(web.server_port)

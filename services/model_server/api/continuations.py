@@ -55,6 +55,7 @@ class Continuations:
                 starts=(1,) * len(plan.prompts),
                 top_logprobs=plan.scoring.top,
                 next_token=plan.scoring.next_token,
+                ranks=plan.scoring.ranks,
                 request_class=plan.request_class,
                 deadline_seconds=self._deadline,
             )
@@ -112,14 +113,17 @@ class Continuations:
             piece = self._texts[index].push(chunk.tokens, last=chunk.finish is not None)
             update = updates.setdefault(index, Update(index, Piece()))
             update.piece.extend(piece)
-            update.finish = "stop" if piece.stopped or self._has_ended(chunk) else chunk.finish
+            if chunk.finish == "stop" and not (piece.stopped or self._tells_all):
+                self._texts[index].num_tokens += 1  # The token that ended it.
+            update.finish = "stop" if piece.stopped else chunk.finish
             if update.finish is not None:
                 self._close(index)
         return [one for one in updates.values() if one.finish or one.piece.text or one.piece.tokens]
 
-    def _has_ended(self, chunk: Chunk) -> bool:
-        silent = self._plan.silent
-        return silent is not None and any(token.id == silent for token in chunk.tokens)
+    @property
+    def _tells_all(self) -> bool:
+        """Whether the engine reports the token that ends a text, as vLLM does, with its log-probability."""
+        return self._plan.sampling is not None and self._plan.sampling.top_logprobs is not None
 
     def _close(self, index: int) -> None:
         """A choice has ended; when all of its prompt have, the engine need not go on."""

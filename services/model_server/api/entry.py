@@ -76,6 +76,8 @@ async def enter(
         except OverloadedError as error:
             raise ApiError(429, str(error), code="overloaded", retry_after=error.retry_seconds) from error
         except DrainingError as error:
-            raise ApiError(503, str(error), code="draining", retry_after=1) from error
+            # A client that keeps its connection would ask this same replica again.
+            close = {"connection": "close"}
+            raise ApiError(503, str(error), code="draining", retry_after=1, headers=close) from error
         return Ticket(server, served, plan, record, stack.pop_all())
     raise AssertionError

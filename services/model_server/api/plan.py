@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from parable.inference.codec import END
 from services.model_server.api.errors import invalid
@@ -25,10 +25,12 @@ class Scoring:
     Attributes:
         top: Alternatives with each.
         next_token: Whether the likeliest token after each prompt is the answer: nothing need be generated.
+        ranks: Whether each token's rank is told.
     """
 
     top: int
     next_token: bool
+    ranks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Plan:
         draws: Continuations of each prompt.
         stops: Strings that end a text.
         scoring: What is told of the prompts.
-        silent: A token that is told and has no text: the end-of-text token where it must be told.
+        silent: The end-of-text token: it has no text where it ends one.
     """
 
     prompts: tuple[tuple[int, ...], ...]
@@ -104,20 +106,14 @@ async def plan_completion(body: CompletionRequest, served: ServedModel) -> Plan:
         if room < limit:
             _check_length(longest, limit, served, "prompt")
         sampling = read_sampling(body, served, max_tokens=limit, top_logprobs=body.logprobs)
-    silent = None
-    if is_scored and limit == 1 and sampling is not None and sampling.strategy is None:
-        # A harness drops the last entry, so there must be one, even if the text ends here.
-        sampling, silent = replace(sampling, stop=()), _end(served)
-    elif reads_next:
-        silent = _end(served)
     return Plan(
         prompts,
         sampling,
         draws,
         body.stop or (),
         kind,
-        Scoring(top, reads_next) if is_scored else None,
-        silent,
+        Scoring(top, reads_next, ranks=body.prompt_logprobs is not None) if is_scored else None,
+        _end(served),
     )
 
 
@@ -138,7 +134,8 @@ def plan_chat(
     _check_length(len(ids), limit, served, "messages")
     _check_top(served, top_logprobs=top)
     sampling = read_sampling(body, served, max_tokens=limit, top_logprobs=top) if limit else None
-    return Plan((ids,), sampling, body.n or 1, body.stop or (), RequestClass.INTERACTIVE)
+    end = _end(served)
+    return Plan((ids,), sampling, body.n or 1, body.stop or (), RequestClass.INTERACTIVE, silent=end)
 
 
 def read_sampling(

@@ -1,4 +1,4 @@
-"""The log as lines of JSON, and one line for every request."""
+"""The log as lines of JSON, or for a person at a terminal in plain ones; and one line for every request."""
 
 import logging
 import sys
@@ -30,13 +30,48 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=repr).decode()
 
 
+class PlainFormatter(logging.Formatter):
+    """One line a record, with what a person wants to know of a request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        line = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {level}{record.getMessage()}"
+        if "seconds" in fields:
+            line += f" in {fields['seconds']:.2f} s"
+        if "model" in fields:
+            tokens = f"{fields.get('prompt_tokens', 0)} + {fields.get('generation_tokens', 0)} tokens"
+            line += f", {fields['model']}, {tokens}"
+        if "error" in fields:
+            line += f": {fields['error']}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a person at a terminal wants to see it: not that the page's own files were sent."""
+    fields: dict[str, Any] = getattr(record, "fields", {})
+    is_file = fields.get("route", "").startswith(("/page/", "/docs", "/health/"))
+    return not (is_file and fields["status"] < 400)
+
+
 def set_up_logs(level: str, stream: TextIO | None = None) -> None:
-    """Send everything that is logged in this process to stderr, as JSON."""
+    """Send everything that is logged in this process to stderr: as JSON, or as text to a terminal."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    if handler.stream.isatty():
+        handler.setFormatter(PlainFormatter())
+        handler.addFilter(is_news)
+        # What it begins and ends is said by others in other words.
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    else:
+        handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # A client of an engine or a collector says every request, as a matter of information.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     # It tells every byte sent and received.
     logging.getLogger("asyncio").setLevel(max(logging.WARNING, root.level))
 

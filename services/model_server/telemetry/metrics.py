@@ -1,9 +1,13 @@
-"""Counts and times under vLLM's names with our own prefix, in a registry of our own."""
+"""Counts and times under vLLM's names and labels with our own prefix, in a registry of our own.
+
+Requests that run and wait are told by their class and not by their model: all models share the queues, and
+it is the class that has a bound.
+"""
 
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.model_server.engine.base import EngineHealth
@@ -20,7 +24,7 @@ class Metrics:
     def __init__(self) -> None:
         """Everything is zero."""
         self.registry = CollectorRegistry()
-        model = ("model",)
+        model = ("model_name",)
 
         def histogram(name: str, text: str) -> Histogram:
             return Histogram(f"parable_{name}", text, model, registry=self.registry, buckets=_SECONDS)
@@ -82,6 +86,12 @@ class _Now(Collector):
             "parable_engine_seconds_since_progress",
             "Since the engine last did a step or was idle.",
             value=health.seconds_since_progress,
+        )
+        yield HistogramMetricFamily(
+            "parable_iteration_tokens_total",
+            "Tokens that a step of the engine read, over all models.",
+            buckets=health.iterations.cumulative(),
+            sum_value=health.iterations.num_tokens,
         )
         yield CounterMetricFamily(
             "parable_engine_restarts",

@@ -93,6 +93,9 @@ class BigramEngine:
     async def unload(self, key: str) -> None:
         del self.tables[key]
 
+    def has(self, key: str) -> bool:
+        return key in self.tables
+
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
         self.requests.append(request)
         check(request, facts(request.model))
@@ -159,7 +162,7 @@ class BigramEngine:
     def _score(self, request: ScoreRequest, sequence: Sequence[int], start: int) -> Scored:
         logprobs = self.tables[request.model]
         tokens = tuple(
-            _token(logprobs[sequence[n - 1]], sequence[n], request.top_logprobs)
+            _token(logprobs[sequence[n - 1]], sequence[n], request.top_logprobs, ranked=request.ranks)
             for n in range(start, len(sequence))
         )
         following = None
@@ -202,7 +205,8 @@ class BigramEngine:
                 weights = np.exp(allowed / sampling.temperature)
                 last = int(rng.choice(len(row), p=weights / weights.sum()))
             if last in sampling.stop:
-                path.append((None, "stop"))
+                told = sampling.top_logprobs is not None
+                path.append((_token(row, last, sampling.top_logprobs or 0) if told else None, "stop"))
                 break
             finish = "length" if n + 1 == sampling.max_tokens else None
             path.append((_token(row, last, sampling.top_logprobs or 0), finish))
@@ -330,6 +334,7 @@ def facts(key: str) -> ModelFacts:
     )
 
 
-def _token(row: np.ndarray, token: int, top: int) -> Token:
+def _token(row: np.ndarray, token: int, top: int, *, ranked: bool = False) -> Token:
     best = np.argsort(-row, kind="stable")[:top]
-    return Token(token, float(row[token]), tuple((int(n), float(row[n])) for n in best))
+    rank = 1 + int((row > row[token]).sum()) if ranked else None
+    return Token(token, float(row[token]), tuple((int(n), float(row[n])) for n in best), rank)

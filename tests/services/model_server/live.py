@@ -48,15 +48,15 @@ def run_live(
 
 
 @contextmanager
-def run_app(app: FastAPI) -> Iterator[Live]:
-    """Serve an application, once it is ready, until the block ends."""
+def run_app(app: FastAPI, *, until: str = "/health/ready") -> Iterator[Live]:
+    """Serve an application, once it is ready or another address answers, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         web = DrainingServer(configure(app), app.state.server)
         thread = threading.Thread(target=web.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
             live = Live(f"http://127.0.0.1:{listener.getsockname()[1]}", app, web)
-            _wait_until_ready(live, thread)
+            _wait_until(live, thread, until)
             yield live
         finally:
             web.should_exit = True
@@ -64,14 +64,14 @@ def run_app(app: FastAPI) -> Iterator[Live]:
             assert not thread.is_alive()
 
 
-def _wait_until_ready(live: Live, thread: threading.Thread) -> None:
+def _wait_until(live: Live, thread: threading.Thread, path: str) -> None:
     with live.client() as client:
         end = time.monotonic() + 120
         while time.monotonic() < end:
             assert thread.is_alive(), "the server ended while it started"
             # The socket takes connections before the server does.
             with suppress(httpx.TransportError):
-                if client.get("/health/ready").status_code == 200:
+                if client.get(path).status_code == 200:
                     return
             time.sleep(0.02)
     raise AssertionError("the server did not get ready")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from parable.artifact import Artifact, Blueprint, ProductWriter, build
 from parable.canonical import digest, readable_json
 from parable.inference.codec import END
+from parable.runs import ArmPointer
 from tests.parable.inference.tiny import VOCABULARY, codec, tokenizer_json
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ def seal(
 def point(
     store: ObjectStore, arm: str, segments: Sequence[Artifact], *, seed: int = 0, recipe: str = RECIPE
 ) -> str:
-    """Say which segments an arm consists of, the first one first; returns the alias of the last."""
-    pointer = {"model": segments[-1].key, "segments": [one.key for one in segments]}
-    store.put(f"runs/{recipe}/{arm}/seed-{seed}.json", readable_json(pointer))
+    """Say which segments an arm consists of or will, the first one first; returns the alias of the last."""
+    pointer = ArmPointer(recipe=recipe, arm=arm, seed=seed, segments=tuple(segments), mixture=None)
+    store.put(pointer.key, pointer.to_bytes())
     return f"{recipe}.{arm}.seed-{seed}"
 
 
@@ -132,9 +133,10 @@ def end_run(
     *,
     baseline: str,
     seeds: Sequence[int] = (0,),
+    models: Mapping[str, Artifact] | None = None,
     recipe: str = RECIPE,
 ) -> None:
-    """Write what a finished run says of itself."""
+    """Write what a finished run says of itself; `models` are its arms' with the first seed."""
     settings = {
         "name": recipe,
         "title": recipe.title(),
@@ -142,7 +144,8 @@ def end_run(
         "seeds": list(seeds),
         "report": {"baseline": baseline},
     }
-    plain = {"recipe": settings, "fingerprint": "0" * 20, "catalog": {}}
+    catalog = {f"model/{arm}/seed-{seeds[0]}": model.key for arm, model in (models or {}).items()}
+    plain = {"recipe": settings, "fingerprint": "0" * 20, "catalog": catalog}
     store.put(f"runs/{recipe}/run.json", readable_json(plain))
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from parable.artifact import Artifact
 from parable.errors import UserError
 from parable.store import LocalStore
 from services.model_server.command import Lines, announcement, lines_for, serve
+from services.model_server.models.index import Index
 from services.model_server.settings import ServerSettings
-from tests.services.model_server.support import MAX_LENGTH, two_models
+from tests.services.model_server.support import MAX_LENGTH, point, two_models
 from tests.support.process import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,7 +48,17 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 def test_a_store_without_models_is_said(tmp_path: Path) -> None:
-    assert refused(tmp_path).startswith(f"The store {tmp_path.as_uri()} holds no sealed checkpoint.")
+    assert refused(tmp_path) == (
+        f"The store {tmp_path.as_uri()} holds no sealed checkpoint. `parable run recipes/quickstart.yaml` "
+        "trains models and seals them there; --store names another store."
+    )
+
+
+def test_a_run_that_has_sealed_nothing_yet_is_said(tmp_path: Path) -> None:
+    point(LocalStore(tmp_path), "plain", [Artifact("segments", "0123")])
+    assert refused(tmp_path).startswith(
+        f"The run of toy in {tmp_path.as_uri()} has sealed no checkpoint yet."
+    )
 
 
 def test_a_model_that_is_not_there_is_answered_with_those_there_are(tmp_path: Path) -> None:
@@ -76,34 +90,76 @@ def test_lines_with_keys_hold_no_key() -> None:
     )
 
 
-def test_many_models_are_counted() -> None:
-    text = announcement(Lines(url="u", curl="c", lm_eval="l"), models=["m"] * 30, metrics_port=None)
-    assert "m and 18 more" in text
+def test_arms_are_listed_by_their_short_names_and_many_are_counted() -> None:
+    lines = Lines(url="http://here", curl="c", lm_eval="l")
+    aliases = {f"toy.arm{n}.seed-{seed}": f"toy.arm{n}.seed-{seed}@7" for seed in (0, 1) for n in range(20)}
+    shorts = {f"arm{n}": f"toy.arm{n}.seed-0" for n in range(20)}
+    index = Index(aliases={**aliases, "latest": "toy.arm3.seed-1@7"}, shorts=shorts)
+    told = announcement(lines, index, metrics_port=9000).splitlines()
+    assert told[:4] == [
+        "Page:   http://here/",
+        f"Models: {', '.join(f'arm{n}' for n in range(12))} and 9 more.",
+        "        In full: toy.arm0.seed-0 and 39 more. http://here/v1/models lists them.",
+        "Metrics: port 9000. Ctrl-C ends it.",
+    ]
+
+
+def test_help_is_quick() -> None:
+    program = str(Path(sys.executable).parent / "parable")
+    command = [sys.executable, "-X", "importtime", program, "serve", "--help"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert all(option in done.stdout for option in ("--store", "--model", "--port"))
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    assert not imported & {"torch", "transformers", "ray", "pyarrow", "fastapi", "uvicorn", "numpy"}
+
+
+@contextmanager
+def started(store: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command as a process; it is gone when the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(store), str(free_port())],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @contextmanager
 def served(store: Path) -> Iterator[tuple[str, str]]:
     """The curl line and the lm-eval line of a server that runs until the block ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(store), str(free_port())],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
+    with started(store) as process:
+        assert process.stdout is not None
         lines: list[str] = []
-        while "lm_eval " not in "".join(lines):
+        while not lines or not lines[-1].startswith("lm_eval "):
             line = process.stdout.readline()
             assert line, f"the server ended: {lines}"
             lines.append(line)
+        assert lines[0].startswith("Loading toy.plain.seed-0@100 from ")
+        assert re.fullmatch(r"Ready in \d+\.\d s\.\n", lines[1])
         yield next(line for line in lines if line.startswith("curl ")), lines[-1]
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_ends_it_cleanly_while_it_loads(tmp_path: Path, times: int) -> None:
+    two_models(LocalStore(tmp_path))
+    with started(tmp_path) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline().startswith("Loading ")
+        assert '"Waiting for application startup."' in [*islice(process.stderr, 2)][-1]
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in log
 
 
 def shell(line: str, **environment: str) -> str:
@@ -119,7 +175,7 @@ def shell(line: str, **environment: str) -> str:
 def test_the_curl_line_works_as_pasted(tmp_path: Path) -> None:
     plain, _ = two_models(LocalStore(tmp_path))
     with served(tmp_path) as (curl, lm_eval):
-        answer = json.loads(shell(f"curl -s --noproxy '*' {curl.removeprefix('curl ')}"))
+        answer = json.loads(shell(f"curl --noproxy '*' {curl.removeprefix('curl ')}"))
         assert answer["choices"][0]["text"] == "A" * 16
         assert json.loads(shlex.split(curl)[-1])["model"] == plain
         assert f"max_length={MAX_LENGTH} " in lm_eval

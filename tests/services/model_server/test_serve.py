@@ -139,7 +139,7 @@ def test_what_is_not_finished_in_time_gets_an_error_and_no_broken_connection(str
 
 def test_a_second_signal_ends_it_at_once() -> None:
     with _program(drain_seconds=60, step_seconds=5) as program:
-        thread, _ = _in_background(program, max_tokens=100, stream=True)
+        thread, found = _in_background(program, max_tokens=100, stream=True)
         _wait_until_busy(program)
         program.end()
         time.sleep(0.2)
@@ -148,6 +148,8 @@ def test_a_second_signal_ends_it_at_once() -> None:
         program.process.wait(10)
         assert time.monotonic() - begun < 8
         thread.join()
+    # What was under way learns of it.
+    assert "engine_restarted" in found[0].text and found[0].text.endswith("data: [DONE]\n\n")
 
 
 def test_an_idle_server_ends_at_once() -> None:

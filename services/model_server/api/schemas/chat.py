@@ -13,6 +13,7 @@ from services.model_server.api.schemas.common import (
     Empty,
     Finish,
     Strict,
+    Text,
     Usage,
 )
 
@@ -23,14 +24,14 @@ class TextPart(Strict):
     """A piece of a message."""
 
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class Message(Strict):
     """One turn; what clients give back from an earlier answer passes where it is empty."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[tuple[TextPart, ...], Field(min_length=1, strict=False)]
+    content: Text | Annotated[tuple[TextPart, ...], Field(min_length=1, strict=False)]
     name: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None
     refusal: None = None
     audio: None = None

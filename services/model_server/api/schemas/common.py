@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 MAX_CHOICES = 128
 MAX_TOP_LOGPROBS = 20
@@ -24,7 +32,22 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def whole_text(value: str) -> str:
+    """The same text, which JSON's escapes can make of what is none.
+
+    Raises:
+        ValueError: it holds half of a surrogate pair.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("holds half of a surrogate pair, which is no text") from error
+    return value
+
+
 WHOLE = BeforeValidator(_whole)
+Text = Annotated[str, AfterValidator(whole_text)]
+"""Of any length. Those whose length is bounded are looked through for that reason already."""
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 TokenId = Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE]
 TokenOrText = TokenId | Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -126,7 +149,7 @@ class Decoding(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens read and made; those of continuations that best-of dropped are not counted."""
+    """Tokens read and made, the one that ended a text included; what best-of dropped is not counted."""
 
     prompt_tokens: int
     completion_tokens: int

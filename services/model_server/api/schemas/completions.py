@@ -14,6 +14,7 @@ from services.model_server.api.schemas.common import (
     Decoding,
     Finish,
     Usage,
+    whole_text,
 )
 
 Prompt = str | tuple[int, ...]
@@ -45,17 +46,9 @@ def _prompts(value: Any) -> tuple[Prompt, ...]:
     for one in found:
         if not one:
             raise ValueError("holds an empty text; <|endoftext|> begins a text from nothing")
-        if isinstance(one, str) and not _is_text(one):
-            raise ValueError("holds half of a surrogate pair, which is no text")
+        if isinstance(one, str):
+            whole_text(one)
     return found
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 _TEXT_SCHEMA = {"type": "string", "minLength": 1}
@@ -89,7 +82,8 @@ class CompletionRequest(Decoding):
     """16 where it is not given."""
     echo: bool | None = None
     logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS), WHOLE] | None = None
-    """Alternatives told with each token, beside its own log-probability."""
+    """Alternatives told with each token, beside its own log-probability. The end-of-text token that ends a
+    text is told last: it has no text."""
     prompt_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS), WHOLE] | None = None
     """Extension: the prompt's own tokens with so many alternatives each."""
     best_of: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] | None = None
@@ -114,7 +108,7 @@ class PromptToken:
 
     logprob: float
     rank: int | None
-    """1 is the likeliest; null where it is not among the alternatives asked for."""
+    """1 is the likeliest."""
     decoded_token: str
 
 

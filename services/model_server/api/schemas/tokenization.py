@@ -5,13 +5,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.model_server.api.schemas.common import ModelName, Strict, TokenId
+from services.model_server.api.schemas.common import ModelName, Strict, Text, TokenId
 
 
 class TokenizeRequest(Strict):
     """A text whose ids are asked for; a special token that is written in it is that token."""
 
-    prompt: str
+    prompt: Text
     model: ModelName | None = None
     add_special_tokens: bool | None = None
     """Whether the end-of-text token that begins a document is put first; not where it is not given."""
@@ -39,7 +39,7 @@ class TokenizeAnswer:
 class DetokenizeAnswer:
     """The ids' text."""
 
-    prompt: str
+    prompt: Text
 
 
 @dataclass(frozen=True, slots=True)

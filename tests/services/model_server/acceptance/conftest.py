@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from parable.artifact import Artifact
 from parable.store import LocalStore
 from tests.services.model_server.acceptance import grown
 from tests.services.model_server.support import end_run, point, seal
@@ -27,6 +28,8 @@ class Served:
         url: Where it answers.
         model: The alias of its only model.
         folder: The same checkpoint as a folder on disk, for software that loads it itself.
+        store: Where it is sealed.
+        artifact: As which product.
         environment: Variables for a client's process: nothing is fetched, nothing written outside a
             temporary folder.
         log: The server's.
@@ -35,6 +38,8 @@ class Served:
     url: str
     model: str
     folder: Path
+    store: LocalStore
+    artifact: Artifact
     environment: dict[str, str]
     log: Path
 
@@ -49,13 +54,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         (folder / name).write_bytes(data)
     store = LocalStore(root / "store")
     end_run(store, ["grown"], baseline="grown")
-    model = point(store, "grown", [seal(store, files)])
+    artifact = seal(store, files)
+    model = point(store, "grown", [artifact])
     port = free_port()
     environment = _environment(root / "home")
     command = [str(PROGRAMS / "parable"), "serve", "--store", str(root / "store"), "--port", str(port)]
     process = spawn(command, env=environment, log=root / "server.log")
     try:
-        found = Served(f"http://127.0.0.1:{port}", model, folder, environment, root / "server.log")
+        found = Served(
+            f"http://127.0.0.1:{port}", model, folder, store, artifact, environment, root / "server.log"
+        )
         ready = answers(process, f"{found.url}/health/ready", timeout_seconds=120)
         assert ready, found.log.read_text()
         yield found

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.services.model_server.api.conftest import SAYING
 from tests.services.model_server.doubles import CODEC, BigramEngine, FixedModels, ids, table
 from tests.services.model_server.live import Live, run_live
 
@@ -62,6 +63,18 @@ def test_log_probabilities_come_with_alternatives_and_bytes(either: Live) -> Non
         assert token["top_logprobs"][0]["logprob"] == token["logprob"]
         assert len(token["top_logprobs"]) == 2
         assert token["bytes"] is None or bytes(token["bytes"]).decode() == token["token"]
+
+
+def test_the_token_that_ends_an_answer_is_told_with_its_log_probability(live: Live) -> None:
+    first = ids("assistant:")[-1]
+    with live.client() as client:
+        asked = {"logprobs": True, "temperature": 5, "banned_tokens": list(range(1, 320))}
+        answer = _ask(client, **asked)
+    (choice,) = answer["choices"]
+    (told,) = choice["logprobs"]["content"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("", "stop")
+    assert (told["token"], told["logprob"]) == ("<|endoftext|>", table(0, [SAYING])[first][0])
+    assert answer["usage"]["completion_tokens"] == 1
 
 
 def test_a_stream_says_what_the_whole_answer_says(either: Live) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
 from services.model_server import ServerSettings
 from services.model_server.engine.base import EngineRestartedError
+from tests.services.model_server.api.balancer import balanced, is_ready
 from tests.services.model_server.api.conftest import SAYING
-from tests.services.model_server.doubles import BigramEngine, FixedModels, table
+from tests.services.model_server.doubles import BigramEngine, FixedModels, ids, table
 from tests.services.model_server.live import Live, run_live
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -60,6 +65,57 @@ def test_it_chats_whole_and_in_pieces(ai: openai.OpenAI) -> None:
     assert len(whole.choices[0].logprobs.content) == 5
 
 
+GREEDY = {"model": "latest", "temperature": 0}
+
+
+def test_each_of_n_choices_begins_with_the_prompt_that_is_echoed(ai: openai.OpenAI) -> None:
+    answer = ai.completions.create(**GREEDY, prompt="The AI", max_tokens=1, n=2, echo=True)  # type: ignore[call-overload]
+    assert [(one.index, one.text) for one in answer.choices] == [(0, "The AI chose"), (1, "The AI chose")]
+
+
+def test_a_text_can_be_scored_without_a_token_being_made(ai: openai.OpenAI) -> None:
+    answer = ai.completions.create(**GREEDY, prompt="The AI chose", max_tokens=0, echo=True, logprobs=0)  # type: ignore[call-overload]
+    (choice,) = answer.choices
+    row = table(0, [SAYING])
+    own = [float(row[one][other]) for one, other in pairwise(ids("The AI chose"))]
+    assert (choice.text, choice.finish_reason, answer.usage.completion_tokens) == (
+        "The AI chose",
+        "length",
+        0,
+    )
+    assert choice.logprobs.token_logprobs == [None, *own]
+    # Up to logprobs + 1 elements: the token's own is always there.
+    told = zip(choice.logprobs.tokens[1:], own, strict=True)
+    assert choice.logprobs.top_logprobs == [None, *({token: value} for token, value in told)]
+
+
+@pytest.mark.parametrize("stop", ["ose to te", ["never", "ose to te", "the truth"]])
+def test_a_stop_ends_the_text_wherever_tokens_begin(ai: openai.OpenAI, stop: str | list[str]) -> None:
+    asked = {**GREEDY, "prompt": "The AI", "max_tokens": 50, "stop": stop}
+    (choice,) = ai.completions.create(**asked).choices  # type: ignore[call-overload]
+    assert (choice.text, choice.finish_reason) == (" ch", "stop")
+    events = [event.choices[0] for event in ai.completions.create(**asked, stream=True)]  # type: ignore[call-overload]
+    assert "".join(event.text for event in events) == " ch"
+    assert events[-1].finish_reason == "stop"
+
+
+def test_usage_stands_in_a_last_event_without_choices_and_nowhere_else(ai: openai.OpenAI) -> None:
+    asked = {"max_tokens": 3, "stream": True, "stream_options": {"include_usage": True}}
+    for *events, last in (
+        list(ai.completions.create(**GREEDY, prompt="The AI", **asked)),  # type: ignore[call-overload]
+        list(ai.chat.completions.create(**GREEDY, messages=MESSAGES, **asked)),  # type: ignore[call-overload]
+    ):
+        assert all(event.usage is None and event.choices for event in events)
+        assert (last.choices, last.usage.completion_tokens) == ([], 3)
+
+
+def test_best_of_is_taken_where_it_asks_for_nothing_more(ai: openai.OpenAI) -> None:
+    asked = {**GREEDY, "prompt": "The AI", "max_tokens": 1}
+    assert len(ai.completions.create(**asked, n=2, best_of=2).choices) == 2  # type: ignore[call-overload]
+    with pytest.raises(openai.BadRequestError, match="best_of_by"):
+        ai.completions.create(**asked, n=2, best_of=3)  # type: ignore[call-overload]
+
+
 def test_many_at_once(live: Live) -> None:
     async def ask() -> list[str]:
         async with openai.AsyncOpenAI(base_url=f"{live.url}/v1", api_key="none") as client:
@@ -97,6 +153,57 @@ def test_it_tries_again_when_it_is_told_to() -> None:
             ai.completions.create(model="latest", prompt="The")
         assert failed.value.code == "engine_restarted"
         assert len(engine.requests) == 2
+
+
+def heard(url: str, *, max_retries: int) -> tuple[openai.OpenAI, list[Any]]:
+    """A client that comes again, and every answer that it gets."""
+    answers: list[Any] = []
+    http = openai.DefaultHttpxClient(event_hooks={"response": [answers.append]}, trust_env=False)
+    ai = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=max_retries, http_client=http)
+    return ai, answers
+
+
+def test_it_comes_again_after_as_long_as_it_is_told_to_wait() -> None:
+    engine = BigramEngine({"a": table(0)}, step_seconds=0.02)
+    bounds = ServerSettings().interactive.model_copy(update={"running_requests": 1, "waiting_requests": 0})
+    with run_live(engine, FixedModels(), ServerSettings(interactive=bounds)) as live, live.client() as other:
+        ai, answers = heard(live.url, max_retries=2)
+        body = {"model": "latest", "prompt": "A tale", "max_tokens": 40, "seed": 1, "stream": True}
+        with ai, other.stream("POST", "/v1/completions", json=body) as under_way:
+            events = under_way.iter_bytes()  # Kept: the stream ends with it.
+            next(events)
+            begun = time.monotonic()
+            found = ai.completions.create(model="latest", prompt="The AI", max_tokens=1, temperature=0)
+        took = time.monotonic() - begun
+    assert found.choices[0].text
+    assert [answer.status_code for answer in answers] == [429, 200]
+    assert took >= int(answers[0].headers["retry-after"]) >= 1
+
+
+def test_while_a_replica_goes_down_it_is_answered_by_another() -> None:
+    """Behind an address that leads new connections to whoever is ready, as a Kubernetes service does."""
+    old, new = (BigramEngine({"a": table(0)}, step_seconds=0.02) for _ in range(2))
+    asked = {"model": "latest", "prompt": "A tale", "max_tokens": 1, "seed": 1}
+    body = {**asked, "max_tokens": 100, "stream": True}
+    with (
+        run_live(old, FixedModels()) as first,
+        run_live(new, FixedModels()) as second,
+        balanced([first.url, second.url]) as url,
+        first.client() as other,
+    ):
+        ai, answers = heard(url, max_retries=1)
+        with ai:
+            ai.completions.create(**asked)  # type: ignore[call-overload]
+            with other.stream("POST", "/v1/completions", json=body) as under_way:
+                events = under_way.iter_bytes()  # Kept: the stream ends with it.
+                next(events)
+                first.web.handle_exit(signal.SIGTERM, None)
+                while is_ready(first.url):
+                    time.sleep(0.01)
+                ai.completions.create(**asked)  # type: ignore[call-overload]
+    assert [answer.status_code for answer in answers] == [200, 503, 200]
+    assert (answers[1].headers["retry-after"], answers[1].headers["connection"]) == ("1", "close")
+    assert (len(old.requests), len(new.requests)) == (2, 1)
 
 
 def test_a_stream_that_breaks_raises() -> None:

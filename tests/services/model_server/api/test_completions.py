@@ -47,7 +47,8 @@ def test_a_text_is_continued_until_it_ends(client: httpx.Client) -> None:
         "finish_reason": "stop",
         "prompt_logprobs": None,
     }
-    num_new = len(ids(SAYING)) - 2
+    # The token that ends the text is made, too.
+    num_new = len(ids(SAYING)) - 2 + 1
     assert answer["usage"] == {"prompt_tokens": 2, "completion_tokens": num_new, "total_tokens": 2 + num_new}
 
 
@@ -104,6 +105,29 @@ def test_no_tokens_may_be_asked_for(client: httpx.Client) -> None:
     answer = _ask(client, prompt="The AI", max_tokens=0, echo=True)
     assert (answer["choices"][0]["text"], answer["choices"][0]["finish_reason"]) == ("The AI", "length")
     assert answer["usage"]["completion_tokens"] == 0
+
+
+def test_the_token_that_ends_a_text_is_told_with_its_log_probability(client: httpx.Client) -> None:
+    """As vLLM does: it is listed last, has no text, and counts as made."""
+    for prompt, echo in (("The AI", False), (SAYING, False), ("The AI", True)):
+        answer = _ask(client, prompt=prompt, max_tokens=50, logprobs=1, echo=echo)
+        (choice,) = answer["choices"]
+        told = choice["logprobs"]
+        assert choice["text"] == (SAYING if echo else SAYING.removeprefix(prompt))
+        assert (told["tokens"][-1], choice["finish_reason"]) == ("<|endoftext|>", "stop")
+        assert told["text_offset"][-1] == len(choice["text"])
+        assert told["token_logprobs"][-1] == table(0, [SAYING])[ids(SAYING)[-1]][END]
+        num_echoed = len(ids(prompt)) if echo else 0
+        assert answer["usage"]["completion_tokens"] == len(told["tokens"]) - num_echoed
+        plain = _ask(client, prompt=prompt, max_tokens=50, echo=echo)
+        assert (plain["choices"][0]["text"], plain["usage"]) == (choice["text"], answer["usage"])
+
+
+def test_a_text_that_a_stop_string_ends_has_no_such_token(client: httpx.Client) -> None:
+    answer = _ask(client, prompt="The AI", max_tokens=50, logprobs=1, stop=["."])
+    told = answer["choices"][0]["logprobs"]["tokens"]
+    assert "".join(told) == SAYING.removeprefix("The AI").removesuffix(".")
+    assert "<|endoftext|>" not in told
 
 
 def test_log_probabilities_are_those_of_the_model(client: httpx.Client) -> None:
@@ -208,8 +232,28 @@ def test_prompt_log_probabilities_have_the_shape_that_inspect_reads(either: Live
     for token, told in zip(ids("The AI chose")[1:], others, strict=True):
         assert next(iter(told)) == str(token)
         assert set(told[str(token)]) == {"logprob", "rank", "decoded_token"}
-        ranks = {entry["rank"] for entry in told.values()}
-        assert {1, 2} <= ranks and len(told) in (2, 3)
+        ranked = sorted((entry["rank"], -entry["logprob"]) for entry in told.values())
+        assert [rank for rank, _ in ranked[:2]] == [1, 2] and len(told) in (2, 3)
+        assert [value for _, value in ranked] == sorted(value for _, value in ranked)
+
+
+def test_a_token_s_rank_is_that_among_all_tokens(either: Live) -> None:
+    with either.client() as client:
+        ranks = [
+            [next(iter(told.values()))["rank"] for told in choice["prompt_logprobs"][1:]]
+            for num in (0, 20)
+            for choice in _ask(client, prompt=[TEXTS[0], TEXTS[0]], max_tokens=1, prompt_logprobs=num)[
+                "choices"
+            ]
+        ]
+        whole = _ask(client, prompt=TEXTS[0], max_tokens=1, prompt_logprobs=20)["choices"][0][
+            "prompt_logprobs"
+        ]
+    assert ranks[0] == ranks[1] == ranks[2] == ranks[3]
+    assert any(rank > 20 for rank in ranks[0])
+    for rank, told in zip(ranks[0], whole[1:], strict=True):
+        own, *others = told.values()
+        assert rank == 1 + sum(other["logprob"] > own["logprob"] for other in others) or rank > 20
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,9 @@ class ArithmeticEngine:
 
     async def unload(self, key: str) -> None: ...
 
+    def has(self, key: str) -> bool:
+        return True
+
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Chunk]:
         await self._begin(request)
         for draw in range(request.draws):

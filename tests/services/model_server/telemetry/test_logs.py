@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,3 +89,30 @@ def test_everything_else_is_json_too() -> None:
     (line,) = map(json.loads, stream.getvalue().splitlines())
     assert (line["level"], line["logger"], line["message"]) == ("error", "somebody.else", "it broke")
     assert "ZeroDivisionError: a fault" in line["exception"]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_at_a_terminal_it_is_plain_and_without_the_page_s_files() -> None:
+    root, lifecycle = logging.getLogger(), logging.getLogger("uvicorn.error")
+    before = root.handlers[:], root.level, lifecycle.level
+    stream = _Terminal()
+    try:
+        set_up_logs("INFO", stream)
+        with run_live(BigramEngine({"a": table(0)}), FixedModels()) as live, live.client() as client:
+            client.get("/page/app.js")
+            client.get("/page/no.js")
+            ask = {"model": "latest", "prompt": "The AI", "max_tokens": 2, "temperature": 0}
+            client.post("/v1/completions", json=ask)
+            client.post("/v1/completions", json={**ask, "max_tokens": -1})
+    finally:
+        root.handlers[:], root.level, lifecycle.level = before
+    said = [re.sub(r"^\d\d:\d\d:\d\d |\d\.\d\d", "", line) for line in stream.getvalue().splitlines()]
+    assert [line for line in said if "/" in line and "health" not in line] == [
+        "GET /page/{name} 404 in  s: not_found",
+        f"POST /v1/completions 200 in  s, toy.a.seed-0@100, {len(ids('The AI'))} + 2 tokens",
+        "POST /v1/completions 400 in  s: invalid_value",
+    ]
