@@ -153,10 +153,16 @@ def write_parquet(table: "pa.Table") -> bytes:
 
 
 def read_parquet(data: bytes, columns: Sequence[str] | None = None) -> "pa.Table":
-    """The table in parquet bytes."""
+    """The table in parquet bytes.
+
+    Read by this thread alone: one of Arrow's that lets go of a Python object while the interpreter ends aborts
+    the process.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(io.BytesIO(data), columns=list(columns) if columns is not None else None)
+    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
+        return file.read(columns=list(columns) if columns is not None else None, use_threads=False)
 
 
 class CorpusReader:

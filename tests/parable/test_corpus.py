@@ -1,5 +1,7 @@
 """Documents at rest: every row comes back, in order, from the shard where it belongs."""
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -194,3 +196,20 @@ def test_only_corpora_are_read_as_corpora(store: LocalStore) -> None:
     tokens = build(store, Blueprint("tokens", "test", 1, {}), lambda writer: writer.put("a", b""))
     with pytest.raises(UserError, match=f"{tokens} is no corpus"):
         CorpusReader(Product(store, tokens))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_reading_and_writing_leave_no_thread_that_could_outlive_the_interpreter() -> None:
+    program = """
+import os
+import pyarrow as pa
+import pyarrow.parquet
+from parable.corpus import read_parquet, write_parquet
+
+table = pa.table({"number": list(range(50_000)), "text": ["a text"] * 50_000})
+before = os.listdir("/proc/self/task")
+assert read_parquet(write_parquet(table), ["text"]).num_rows == 50_000
+print(sorted(set(os.listdir("/proc/self/task")) - set(before)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
