@@ -155,8 +155,8 @@ def write_parquet(table: "pa.Table") -> bytes:
 def read_parquet(data: bytes, columns: Sequence[str] | None = None) -> "pa.Table":
     """The table in parquet bytes.
 
-    Read by this thread alone: one of Arrow's that lets go of a Python object while the interpreter ends aborts
-    the process.
+    Read by this thread alone: one of Arrow's that lets go of a Python object while the interpreter ends
+    aborts the process.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

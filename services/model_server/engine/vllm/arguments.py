@@ -89,6 +89,7 @@ def command_line(
         "--logprobs-mode": "raw_logprobs",
         "--max-logprobs": facts.vocabulary,
         "--gpu-memory-utilization": round(GPU_SHARE / options.models, 3),
+        "--scheduling-policy": "priority",
         "--uvicorn-log-level": "warning",
     }
     if facts.length is not None:

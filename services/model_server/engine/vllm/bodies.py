@@ -8,10 +8,12 @@ neighbours would then share draws.
 from typing import Any
 
 from parable.canonical import canonical_json, digest
-from services.model_server.engine.base import BestOf, GenerateRequest, ScoreRequest
+from services.model_server.engine.base import BestOf, GenerateRequest, RequestClass, ScoreRequest
 
 Body = dict[str, Any]
 _IDS = {"return_token_ids": True, "return_tokens_as_token_ids": True}
+_PRIORITIES = {RequestClass.INTERACTIVE: 0, RequestClass.EVALUATION: 1}
+"""Of those that wait the lowest goes first: nobody who looks on waits behind an evaluation."""
 
 
 def draw_bodies(request: GenerateRequest, vocabulary: int) -> list[Body]:
@@ -34,6 +36,7 @@ def draw_bodies(request: GenerateRequest, vocabulary: int) -> list[Body]:
         # What ends a text is said by `stop` alone.
         "ignore_eos": True,
         "stream": True,
+        "priority": _PRIORITIES[request.request_class],
         **_IDS,
     }
     if sampling.banned:
@@ -80,6 +83,7 @@ def score_body(request: ScoreRequest, number: int) -> Body:
         "temperature": 0.0,
         "logprobs": top,
         "ignore_eos": True,
+        "priority": _PRIORITIES[request.request_class],
         **_IDS,
     }
     if not whole:

@@ -15,7 +15,9 @@ from services.model_server.engine.watch import RESTARTED, Beat
 KEEP_SECONDS = 2.0
 """A connection is not used again after so long: vLLM closes it after 5."""
 CONNECT_SECONDS = 10.0
-MOST_AT_ONCE = 256
+MOST_ASKED = 96
+MOST_STREAMED = 320
+"""At once, each on a connection: two models stay below a process's usual 1024 open files."""
 _DATA, _DONE = "data: ", "[DONE]"
 
 
@@ -32,7 +34,8 @@ class VllmClient:
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             trust_env=False,
         )
-        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
+        self._asked = asyncio.Semaphore(MOST_ASKED)
+        self._streamed = asyncio.Semaphore(MOST_STREAMED)
         self.num_heard = 0
         """Answers and events of streams so far."""
 
@@ -71,7 +74,7 @@ class VllmClient:
             EngineRestartedError: it has ended, or is about to.
             EngineError: it failed otherwise.
         """
-        async with self._turns:
+        async with self._asked:
             try:
                 response = await self._http.post("/v1/completions", json=body)
             except httpx.TransportError as error:
@@ -83,7 +86,10 @@ class VllmClient:
     async def stream(self, body: Body) -> AsyncGenerator[Choice, None]:
         """The events of a continuation, the last with a reason; raises as `ask`."""
         try:
-            async with self._http.stream("POST", "/v1/completions", json=body) as response:
+            async with (
+                self._streamed,
+                self._http.stream("POST", "/v1/completions", json=body) as response,
+            ):
                 await self._check(response)
                 async for line in response.aiter_lines():
                     text = line.removeprefix(_DATA)

@@ -13,11 +13,14 @@ from pathlib import Path
 from services.model_server.engine.base import EngineError, EngineRestartedError, RequestRefusedError
 
 LEASH = Path(__file__).with_name("leash.py")
-NUM_LINES = 200
+NUM_LINES = 1000
 NUM_SHOWN = 30
 MOST_OF_A_LINE = 2000
 FIRST_SIGNAL = 128
-_CAUSE = re.compile(r"^(?:\(.*?\] )?(?:[\w.]*(?:Error|Exception): |\s+Value error, )(?P<cause>.+)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_CAUSE = re.compile(
+    r"^(?:\([^)]*\) )?(?:ERROR .*?\] )?(?:[\w.]*(?:Error|Exception): |\s+Value error, )(?P<cause>.+)"
+)
 _NO_CAUSE = re.compile(r"\d+ validation errors? for ")
 _SECRETS = re.compile(r"AWS_.*|PARABLE_.*|MINIO_.*")
 _ENVIRONMENT = {
@@ -99,11 +102,16 @@ class VllmProcess:
         with suppress(ConnectionError):
             while data := await self._child.stdout.read(2**16):
                 *lines, rest = (rest + data.decode(errors="replace")).split("\n")
-                for line in lines:
-                    self._lines.append(line[:MOST_OF_A_LINE])
-                    logger.debug("vLLM %d: %s", self.pid, line)
+                self._hear(lines)
                 rest = rest[:MOST_OF_A_LINE]
+        self._hear([rest])
         return await self._child.wait()
+
+    def _hear(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            plain = _COLOUR.sub("", line[:MOST_OF_A_LINE])
+            self._lines.append(plain)
+            logger.debug("vLLM %d: %s", self.pid, plain)
 
 
 def environment() -> dict[str, str]:

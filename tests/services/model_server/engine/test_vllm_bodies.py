@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from services.model_server.engine.base import BestOf, GenerateRequest, Sampling, ScoreRequest
+from services.model_server.engine.base import BestOf, GenerateRequest, RequestClass, Sampling, ScoreRequest
 from services.model_server.engine.vllm.bodies import Body, draw_bodies, score_body, seed
 
 DRAW = {
@@ -19,6 +20,7 @@ DRAW = {
     "stop_token_ids": [],
     "ignore_eos": True,
     "stream": True,
+    "priority": 0,
     "return_token_ids": True,
     "return_tokens_as_token_ids": True,
 }
@@ -28,6 +30,7 @@ SCORE = {
     "temperature": 0.0,
     "logprobs": 0,
     "ignore_eos": True,
+    "priority": 1,
     "return_token_ids": True,
     "return_tokens_as_token_ids": True,
 }
@@ -87,3 +90,11 @@ def test_for_the_token_after_the_end_all_is_read() -> None:
     assert _score(5, 6, 7, next_token=True, top_logprobs=1) == whole | {"logprobs": 1, "prompt_logprobs": 1}
     assert _score(5, 6, 7, start=3, next_token=True) == whole
     assert _score(5, 6, 7, start=2, ranks=True) == whole | {"prompt_logprobs": 0}
+
+
+def test_an_evaluation_lets_others_go_first() -> None:
+    urgent = ScoreRequest(model="m", sequences=((5, 6),), starts=(1,), request_class=RequestClass.INTERACTIVE)
+    assert score_body(urgent, 0)["priority"] == 0
+    assert score_body(replace(urgent, request_class=RequestClass.EVALUATION), 0)["priority"] == 1
+    (draw,) = draw_bodies(replace(_request(), request_class=RequestClass.EVALUATION), vocabulary=5)
+    assert draw["priority"] == 1

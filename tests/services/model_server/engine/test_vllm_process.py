@@ -46,6 +46,12 @@ NO_MEMORY = """\
 (EngineCore pid=3) ERROR 11-24 10:38:14 [core.py:1510] Exception: WorkerProc initialization failed.
 RuntimeError: Engine core initialization failed. See root cause above.
 """
+# As vLLM 0.11.2 says it, in colours.
+COLOURED = """\
+\x1b[1;36m(EngineCore_DP0 pid=3)\x1b[0;0m     raise AttributeError(
+\x1b[1;36m(EngineCore_DP0 pid=3)\x1b[0;0m AttributeError: no attribute 'init_cpu_threads_env'
+\x1b[1;36m(APIServer pid=1)\x1b[0;0m RuntimeError: Engine core initialization failed. See root cause above.
+"""
 
 
 def test_the_command_line(tmp_path: Path) -> None:
@@ -63,6 +69,7 @@ def test_the_command_line(tmp_path: Path) -> None:
         "--logprobs-mode": "raw_logprobs",
         "--max-logprobs": "320",
         "--gpu-memory-utilization": "0.45",
+        "--scheduling-policy": "priority",
         "--uvicorn-log-level": "warning",
         "--max-model-len": "129",
     }
@@ -129,6 +136,7 @@ def test_the_first_error_is_the_cause(said: str, cause: str) -> None:
             RequestRefusedError,
             r"status 1: Model architectures \['Foo'\] are not supported",
         ),
+        (COLOURED, "exit 1", RequestRefusedError, "status 1: no attribute 'init_cpu_threads_env'"),
         (NO_MEMORY, "exit 1", EngineError, "found no memory for it: Available memory"),
         ("", "kill -9 $$", EngineRestartedError, "ended by signal 9 while it came up"),
     ],
