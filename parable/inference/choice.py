@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+LEAST_TEMPERATURE = 1e-6
+"""Lower ones draw as this one does, which is the likeliest token: logits divided by less may be infinite."""
+
+
 def uniforms(key: str, draw: int, count: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     """`count` numbers in [0, 1) for draw number `draw` of what `key` names; more begin like fewer."""
     import numpy as np
@@ -30,9 +34,13 @@ def pick(cumulative_BV: torch.Tensor, uniform_B: torch.Tensor) -> torch.Tensor:
 
 
 def nucleus(probabilities_BV: torch.Tensor, top_p: float | torch.Tensor) -> torch.Tensor:
-    """Zero for all but the fewest likeliest tokens that hold `top_p` (Holtzman et al. 2020)."""
+    """Zero for all but the fewest of the likeliest tokens, one at least, that hold `top_p`.
+
+    Holtzman et al. 2020.
+    """
     sorted_BV, order_BV = probabilities_BV.sort(stable=True, dim=-1, descending=True)
     outside_BV = sorted_BV.cumsum(-1) - sorted_BV >= top_p
+    outside_BV[:, 0] = False  # The least shares are 0 in fp32.
     return torch.zeros_like(sorted_BV).scatter(-1, order_BV, sorted_BV.masked_fill(outside_BV, 0.0))
 
 
@@ -61,7 +69,7 @@ def sample_rows(
     top_k: Sequence[int | None],
 ) -> torch.Tensor:
     """One token a row, drawn at the row's own temperature (> 0) from its own top_k and top_p."""
-    temperature_B1 = torch.tensor(temperature, device=logits_BV.device)[:, None]
+    temperature_B1 = torch.tensor(temperature, device=logits_BV.device)[:, None].clamp(LEAST_TEMPERATURE)
     logits_BV = keep_top_k(logits_BV, top_k) / temperature_B1
     probabilities_BV = torch.softmax(logits_BV, -1)
     narrow = [number for number, share in enumerate(top_p) if share < 1.0]

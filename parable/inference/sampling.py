@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from parable.errors import UserError
-from parable.inference.choice import nucleus, pick, uniforms
+from parable.inference.choice import LEAST_TEMPERATURE, nucleus, pick, uniforms
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel
@@ -156,7 +156,7 @@ def choose(logits_BV: torch.Tensor, uniform_B: torch.Tensor, drawing: Drawing) -
     if drawing.banned:
         logits_BV = logits_BV.clone()
         logits_BV[:, list(drawing.banned)] = -torch.inf
-    probabilities_BV = torch.softmax(logits_BV / drawing.temperature, -1)
+    probabilities_BV = torch.softmax(logits_BV / max(drawing.temperature, LEAST_TEMPERATURE), -1)
     if drawing.top_p < 1.0:
         probabilities_BV = nucleus(probabilities_BV, drawing.top_p)
     return pick(probabilities_BV.double().cumsum(-1), uniform_B)

@@ -109,10 +109,10 @@ class SlotCache:
             self._shelves[capacity] = Shelf(self._decoder, capacity, row_bytes, self._budget)
         return self._shelves[capacity].take(account)
 
-    def release(self, slot: Slot, *, wipe: bool = False) -> None:
-        """Give a slot back; `wipe` what it holds where that may not be finite."""
+    def release(self, slot: Slot) -> None:
+        """Give a slot back."""
         self._budget.charge(slot.account, -slot.shelf.row_bytes)
-        slot.shelf.give_back(slot, wipe=wipe)
+        slot.shelf.give_back(slot)
 
     def fork(self, source: Slot, target: Slot) -> None:
         """Copy what one slot holds to another."""
@@ -168,15 +168,19 @@ class Shelf:
         self.slots.append(slot)
         return slot
 
-    def give_back(self, slot: Slot, *, wipe: bool) -> None:
-        """Free a slot; the last row moves into its place."""
+    def give_back(self, slot: Slot) -> None:
+        """Free a slot; the last row moves into its place.
+
+        Nothing stays of what it held: attention masks what is beyond a sequence's end by a weight of zero,
+        and zero times what is not finite is not zero.
+        """
         last = self.slots.pop()
-        if wipe:
-            self.data[:, :, slot.row].zero_()
+        free = self.data[:, :, last.row]
         if last is not slot:
-            self.data[:, :, slot.row, :, : last.length] = self.data[:, :, last.row, :, : last.length]
+            self.data[:, :, slot.row] = free
             self.slots[slot.row] = last
             last.row = slot.row
+        free.zero_()
         if 4 * len(self.slots) < self.num_rows > FIRST_ROWS:
             self.resize(max(FIRST_ROWS, self.num_rows // 2))
 

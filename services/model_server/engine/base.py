@@ -21,7 +21,7 @@ class EngineError(RuntimeError):
 
 
 class EngineRestartedError(EngineError):
-    """The engine's process hung or died and was started anew; the request may be sent again."""
+    """What the request needs has gone: a process that hung or died, or a model. It may be sent again."""
 
 
 class RequestRefusedError(EngineError):

@@ -93,6 +93,10 @@ class Batcher:
         self._waiting: dict[RequestClass, deque[Generation]] = {kind: deque() for kind in RequestClass}
         self.num_steps = 0
 
+    def has_model(self, key: str) -> bool:
+        """Whether requests for a model can be taken."""
+        return key in self._models
+
     def add_model(self, key: str, decoder: Decoder) -> None:
         """Take a model in; one of the same key is replaced."""
         self.remove_model(key)
@@ -112,10 +116,8 @@ class Batcher:
         return ended
 
     def submit(self, number: int, request: GenerateRequest | ScoreRequest) -> str | None:
-        """Queue a request under a number of its own; why not, where it can't be done."""
-        model = self._models.get(request.model)
-        if model is None:
-            return f"the model {request.model} is not loaded"
+        """Queue a request for a loaded model under a number of its own; why not, where it can't be done."""
+        model = self._models[request.model]
         if isinstance(request, ScoreRequest):
             model.scoring.add(ScoreJob(number, request))
             return None

@@ -12,6 +12,9 @@ from services.model_server.engine.base import (
     ScoreRequest,
 )
 
+MOST_LOGPROBS = 2**20
+"""Of one answer, alternatives included: each takes some 100 bytes in either process until it is sent."""
+
 
 def check(request: GenerateRequest | ScoreRequest, facts: ModelFacts) -> None:
     """Refuse what a model can't do.
@@ -38,6 +41,8 @@ def _check_generate(request: GenerateRequest, facts: ModelFacts) -> None:
         f"the model reads {facts.max_length:,}",
     )
     _check_sampling(sampling, facts)
+    if sampling.top_logprobs is not None:
+        _check_size(request.draws * sampling.max_tokens, sampling.top_logprobs)
     if isinstance(sampling.strategy, SafeBeam):
         _require(request.draws == 1, "SafeBeam finds one continuation; ask for one draw")
 
@@ -70,6 +75,7 @@ def _check_sampling(sampling: Sampling, facts: ModelFacts) -> None:
 def _check_score(request: ScoreRequest, facts: ModelFacts) -> None:
     _require(len(request.starts) == len(request.sequences), "starts has not one value for each sequence")
     _check_top(request.top_logprobs, facts)
+    _check_size(sum(map(len, request.sequences)) - sum(request.starts), request.top_logprobs)
     for number, (ids, start) in enumerate(zip(request.sequences, request.starts, strict=True)):
         _require(
             1 <= start <= len(ids), f"sequence {number} of {len(ids)} tokens can't be scored from {start}"
@@ -86,6 +92,15 @@ def _check_top(count: int, facts: ModelFacts) -> None:
     _require(
         0 <= count <= facts.vocabulary,
         f"{count:,} alternatives are asked for; 0 to {facts.vocabulary:,} are possible",
+    )
+
+
+def _check_size(num_tokens: int, top: int) -> None:
+    count = num_tokens * (1 + top)
+    _require(
+        count <= MOST_LOGPROBS,
+        f"the answer would hold {count:,} log-probabilities; {MOST_LOGPROBS:,} are possible. Split the "
+        "request, or ask for fewer alternatives",
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parable.process import die_with_parent, num_usable_cpus
-from services.model_server.engine.base import ModelFacts
+from services.model_server.engine.base import GenerateRequest, ModelFacts, ScoreRequest
 from services.model_server.engine.iterations import IterationCounter
 from services.model_server.engine.loader import Loader
 from services.model_server.engine.options import EngineOptions
@@ -88,11 +88,12 @@ class Child:
                 self._loader.drop(frame["key"])
                 ended = self._batcher.remove_model(frame["key"])
                 if ended:
-                    self._send({"failed": [[number, "the model was unloaded"] for number in ended]})
+                    self._send({"unloaded": [[number, frame["key"]] for number in ended]})
 
-    def _submit(self, number: int, request: object) -> None:
-        refused = self._batcher.submit(number, request)  # type: ignore[arg-type]
-        if refused is not None:
+    def _submit(self, number: int, request: GenerateRequest | ScoreRequest) -> None:
+        if not self._batcher.has_model(request.model):
+            self._send({"unloaded": [[number, request.model]]})
+        elif (refused := self._batcher.submit(number, request)) is not None:
             self._send({"refused": [[number, refused]]})
 
     def _load(self, folder: Path) -> "Decoder":

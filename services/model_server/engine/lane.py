@@ -236,7 +236,7 @@ class Lane:
     def _search(self, generation: Generation, logits: Sequence[torch.Tensor], events: StepEvents) -> None:
         """One step of a beam search."""
         if not all(bool(torch.isfinite(part.sum())) for part in logits):
-            self._fail(generation, NOT_FINITE, events, wipe=True)
+            self._fail(generation, NOT_FINITE, events)
             return
         if generation.beam is None:
             generation.begin_beam(self.cache, logits[0])
@@ -280,7 +280,7 @@ class Lane:
         if generation not in self.running:
             return  # Another of its draws has failed.
         if choice.token is None:
-            self._fail(generation, NOT_FINITE, events, wipe=True)
+            self._fail(generation, NOT_FINITE, events)
             return
         generation.add(draw, choice.token, choice.tag_probability)
         events.tokens += generation.events(draw)
@@ -291,19 +291,19 @@ class Lane:
             if not generation.num_to_begin:
                 self._release(generation)
 
-    def _fail(self, generation: Generation, reason: str, events: StepEvents, *, wipe: bool = False) -> None:
+    def _fail(self, generation: Generation, reason: str, events: StepEvents) -> None:
         events.failed.append((generation.id, reason))
-        self._end(generation, wipe=wipe)
+        self._end(generation)
 
-    def _end(self, generation: Generation, *, wipe: bool = False) -> None:
+    def _end(self, generation: Generation) -> None:
         self.running.remove(generation)
         for draw in generation.draws:
             generation.held.append(draw.slot)
         generation.draws = []
-        self._release(generation, wipe=wipe)
+        self._release(generation)
 
-    def _release(self, generation: Generation, *, wipe: bool = False) -> None:
+    def _release(self, generation: Generation) -> None:
         """Give back what no draw uses."""
         for slot in generation.held:
-            self.cache.release(slot, wipe=wipe)
+            self.cache.release(slot)
         generation.held = []

@@ -29,24 +29,32 @@ class EngineProcess:
 
     @classmethod
     async def start(cls, options: EngineOptions) -> "EngineProcess":
-        """Start a child; it answers when its first frame comes."""
+        """Start a child; it answers when its first frame comes.
+
+        Raises:
+            OSError: this machine has no room for another process.
+        """
         ours, theirs = socket.socketpair()
         threads = str(options.num_threads or num_usable_cpus())
         path = os.pathsep.join(dict.fromkeys([str(ROOT), *filter(None, sys.path)]))
         with theirs:
-            child = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "services.model_server.engine.child",
-                    str(theirs.fileno()),
-                    options.model_dump_json(),
-                ],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env=os.environ | {"OMP_NUM_THREADS": threads, "PYTHONPATH": path},
-            )
-        reader, writer = await asyncio.open_connection(sock=ours)
+            reader, writer = await asyncio.open_connection(sock=ours)
+            try:
+                child = subprocess.Popen(
+                    [
+                        sys.executable,
+                        "-m",
+                        "services.model_server.engine.child",
+                        str(theirs.fileno()),
+                        options.model_dump_json(),
+                    ],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    env=os.environ | {"OMP_NUM_THREADS": threads, "PYTHONPATH": path},
+                )
+            except OSError:
+                writer.close()
+                raise
         return cls(child, reader, writer)
 
     @property
@@ -74,6 +82,6 @@ class EngineProcess:
         """End it now, and wait until it has ended."""
         self._child.kill()
         self._writer.close()
+        await asyncio.to_thread(self._child.wait)
         with suppress(ConnectionError):
             await self._writer.wait_closed()
-        await asyncio.to_thread(self._child.wait)

@@ -9,7 +9,6 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +29,16 @@ from services.model_server.engine.iterations import NO_ITERATIONS
 from services.model_server.engine.mailbox import Mailbox
 from services.model_server.engine.options import EngineOptions
 from services.model_server.engine.process import EngineProcess
-from services.model_server.engine.watch import RESTARTED, Beat, Deadline, Watch, next_backoff
-from services.model_server.engine.wire import Frame, FrameTooLargeError, request_to_plain
+from services.model_server.engine.watch import (
+    RESTARTED,
+    STOPPED,
+    Beat,
+    Deadline,
+    Watch,
+    next_backoff,
+    not_loaded,
+)
+from services.model_server.engine.wire import Frame, FrameTooLargeError
 
 WATCH_SECONDS = 0.25
 logger = logging.getLogger(__name__)
@@ -80,12 +87,11 @@ class TorchEngine:
         """End the process now."""
         if self._supervisor is not None:
             self._supervisor.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._supervisor
+            await asyncio.wait([self._supervisor])
             self._supervisor = None
         for resident in self._residents.values():
             if not resident.facts.done():
-                resident.facts.set_exception(EngineRestartedError("the engine was stopped"))
+                resident.facts.set_exception(EngineRestartedError(STOPPED))
                 resident.facts.exception()
         self._residents.clear()
 
@@ -94,9 +100,11 @@ class TorchEngine:
 
         Raises:
             RequestRefusedError: its architecture is not supported, or its files are no model.
-            EngineRestartedError: the process ended over it.
+            EngineRestartedError: the process ended over it, or the engine is stopped.
             EngineError: it was not loaded in time.
         """
+        if self._supervisor is None:
+            raise EngineRestartedError(STOPPED)
         resident = self._residents.get(model.key)
         if resident is None:
             resident = _Resident(model, asyncio.get_running_loop().create_future())
@@ -117,7 +125,7 @@ class TorchEngine:
         if resident is None:
             return
         if not resident.facts.done():
-            resident.facts.set_exception(RequestRefusedError(f"the model {key} was unloaded"))
+            resident.facts.set_exception(EngineRestartedError(not_loaded(key)))
             resident.facts.exception()
         self._post({"do": "unload", "key": key})
 
@@ -131,14 +139,14 @@ class TorchEngine:
         Raises:
             RequestRefusedError: the model can't do this.
             DeadlineExceededError: it was not finished in time.
-            EngineRestartedError: the process ended meanwhile.
+            EngineRestartedError: the process ended meanwhile, or the model is not loaded.
         """
         deadline = Deadline(request.deadline_seconds)
         await self._fit(request, deadline)
         number, mailbox = self._open()
         left = request.draws
         try:
-            await self._send("generate", number, request)
+            await deadline.wait(self._send("generate", number, request))
             while left:
                 for chunk in await deadline.wait(mailbox.chunks()):
                     left -= chunk.finish is not None
@@ -155,7 +163,7 @@ class TorchEngine:
         number, mailbox = self._open()
         finished = False
         try:
-            await self._send("score", number, request)
+            await deadline.wait(self._send("score", number, request))
             scores = await deadline.wait(mailbox.scores())
             finished = True
         finally:
@@ -181,7 +189,7 @@ class TorchEngine:
         """Wait until the model is there (it may be on its way back), and check the request."""
         resident = self._residents.get(request.model)
         if resident is None:
-            raise RequestRefusedError(f"the model {request.model} is not loaded")
+            raise EngineRestartedError(not_loaded(request.model))
         check(request, await deadline.wait(asyncio.shield(resident.facts)))
 
     def _open(self) -> tuple[int, Mailbox]:
@@ -205,7 +213,7 @@ class TorchEngine:
         if self._process is None:
             raise EngineRestartedError(RESTARTED)
         try:
-            await self._process.send({"do": do, "id": number, "request": request_to_plain(request)})
+            await self._process.send({"do": do, "id": number, "request": request})
         except FrameTooLargeError as error:
             raise RequestRefusedError(f"the request is {error}") from error
 
@@ -215,7 +223,12 @@ class TorchEngine:
         while True:
             await asyncio.sleep(backoff)
             self._watch = Watch(WATCH_SECONDS)
-            process = await EngineProcess.start(self._options)
+            try:
+                process = await EngineProcess.start(self._options)
+            except OSError as error:
+                logger.error("no process can be started for the engine: %s", error)
+                backoff = next_backoff(backoff, came_up=False)
+                continue
             logger.info("engine process %d started", process.pid)
             self._process = process
             try:
@@ -224,8 +237,9 @@ class TorchEngine:
                 came_up = self._up.is_set()
                 self._up.clear()
                 self._process = None
-                await process.kill()
+                # First: while it is waited for, this task may be cancelled.
                 self._give_up()
+                await process.kill()
             self._restarts += 1
             backoff = next_backoff(backoff, came_up=came_up)
 
@@ -244,12 +258,15 @@ class TorchEngine:
             logger.error("engine process %d ended", process.pid)
         finally:
             listener.cancel()
-            with suppress(asyncio.CancelledError, FrameTooLargeError):
-                await listener
+            # Not awaited itself: its cancellation can't be told from one of this task.
+            await asyncio.wait([listener])
 
     async def _listen(self, process: EngineProcess) -> None:
-        async for frame in process.frames():
-            self._take(frame)
+        try:
+            async for frame in process.frames():
+                self._take(frame)
+        except FrameTooLargeError as error:
+            logger.error("engine process %d said what is no frame: %s", process.pid, error)
 
     def _take(self, frame: Frame) -> None:
         for kind, value in frame.items():
@@ -266,6 +283,8 @@ class TorchEngine:
                     self._fail(value, EngineError)
                 case "refused":
                     self._fail(value, RequestRefusedError)
+                case "unloaded":
+                    self._fail([[number, not_loaded(key)] for number, key in value], EngineRestartedError)
                 case "iterations":
                     self._iterations = self._iterations.plus(*value)
                 case "beat":

@@ -11,6 +11,7 @@ from services.model_server.engine.base import DeadlineExceededError
 FIRST_BACKOFF_SECONDS = 0.1
 MOST_BACKOFF_SECONDS = 10.0
 RESTARTED = "the engine's process had to be started anew while it worked on this; send it again"
+STOPPED = "the engine was stopped"
 Answer = TypeVar("Answer")
 
 
@@ -53,6 +54,11 @@ class Watch:
         now = time.monotonic()
         self.silent_seconds += min(now - self._ticked, 2 * self.tick_seconds)
         self._ticked = now
+
+
+def not_loaded(key: str) -> str:
+    """What a request is told whose model has gone since it was let in."""
+    return f"the model {key} is not loaded; send it again"
 
 
 def next_backoff(seconds: float, *, came_up: bool) -> float:

@@ -7,7 +7,6 @@ import asyncio
 import selectors
 import socket
 import struct
-from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -30,6 +29,7 @@ MAX_UNSENT_BYTES = 2**25
 _HEAD = struct.Struct(">I")
 _READ_BYTES = 2**18
 Frame = dict[str, Any]
+"""What is sent may hold dataclasses: they come as dictionaries."""
 
 
 class FrameTooLargeError(ValueError):
@@ -127,24 +127,13 @@ class FrameSocket:
             return
 
 
-def request_to_plain(request: GenerateRequest | ScoreRequest) -> Frame:
-    """A request as JSON can hold it."""
-    plain = asdict(request)
-    if isinstance(request, GenerateRequest):
-        strategy = request.sampling.strategy
-        named = None if strategy is None else [type(strategy).__name__, asdict(strategy)]
-        plain["sampling"]["strategy"] = named
-    return plain
-
-
 def generate_request(plain: Frame) -> GenerateRequest:
-    """The inverse of `request_to_plain`."""
+    """A request that came in a frame."""
     sampling = plain["sampling"]
     strategy: SafeBeam | BestOf | None = None
-    if sampling["strategy"] is not None:
-        name, values = sampling["strategy"]
+    if (values := sampling["strategy"]) is not None:
         values["tags"] = tuple(values["tags"])
-        strategy = SafeBeam(**values) if name == SafeBeam.__name__ else BestOf(**values)
+        strategy = BestOf(**values) if "draws" in values else SafeBeam(**values)
     sampling |= {"stop": tuple(sampling["stop"]), "banned": tuple(sampling["banned"]), "strategy": strategy}
     return GenerateRequest(
         **{**plain, "prompt": tuple(plain["prompt"]), "sampling": Sampling(**sampling)}
@@ -153,7 +142,7 @@ def generate_request(plain: Frame) -> GenerateRequest:
 
 
 def score_request(plain: Frame) -> ScoreRequest:
-    """The inverse of `request_to_plain`."""
+    """A request that came in a frame."""
     return ScoreRequest(
         **plain
         | {

@@ -42,6 +42,18 @@ def test_agrees_with_the_sampler_of_the_evaluation(temperature: float, top_p: fl
     assert torch.equal(found, choose(logits, uniform, drawing))
 
 
+@pytest.mark.parametrize(("temperature", "top_p"), [(1e-40, 1.0), (1e-310, 1.0), (1.0, 1e-310)])
+def test_the_least_settings_take_the_likeliest(temperature: float, top_p: float) -> None:
+    torch.manual_seed(2)
+    logits, uniform = 9 * torch.randn(20, 30), torch.rand(20, dtype=torch.float64)
+    drawing = Drawing(draws=1, max_tokens=1, stop=-1, temperature=temperature, top_p=top_p)
+    found = sample_rows(
+        logits, uniform, temperature=[temperature] * 20, top_p=[top_p] * 20, top_k=[None] * 20
+    )
+    assert torch.equal(found, logits.argmax(-1))
+    assert torch.equal(choose(logits, uniform, drawing), found)
+
+
 def test_top_k_keeps_the_likeliest_of_each_row() -> None:
     logits = torch.tensor([[3.0, 1.0, 2.0, 0.0]] * 3)
     kept = keep_top_k(logits, [2, None, 9]).isfinite()

@@ -142,12 +142,15 @@ def test_an_idle_shelf_makes_room_for_another() -> None:
     assert budget.allocated <= budget.num_bytes
 
 
-def test_what_is_not_finite_is_wiped() -> None:
+def test_nothing_stays_of_what_was_not_finite_where_it_was_or_had_moved_from() -> None:
     cache = _cache()
-    bad = _reserve(cache, 64)
+    first, bad = _reserve(cache, 64), _reserve(cache, 64)
     bad.shelf.data[:, :, bad.row] = torch.nan
-    cache.release(bad, wipe=True)
-    slots = [_reserve(cache, 64), _reserve(cache, 64)]
-    _read(cache, [Piece(slots[0], (1, 2, 3)), Piece(slots[1], (1,))])
-    found = _read(cache, [Piece(slots[0], (4,)), Piece(slots[1], (5,))])
+    cache.release(first)
+    assert bad.row == 0
+    cache.release(bad)
+    slots = [_reserve(cache, 64), _reserve(cache, 64), _reserve(cache, 64)]
+    _read(cache, [Piece(slots[0], (1, 2, 3)), Piece(slots[1], (1,)), Piece(slots[2], (2,))])
+    found = _read(cache, [Piece(slots[0], (4,)), Piece(slots[1], (5,)), Piece(slots[2], (5,))])
     assert _holds(found[slots[1]], [1, 5])
+    assert _holds(found[slots[2]], [2, 5])

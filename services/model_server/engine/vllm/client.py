@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -36,6 +37,8 @@ class VllmClient:
         )
         self._asked = asyncio.Semaphore(MOST_ASKED)
         self._streamed = asyncio.Semaphore(MOST_STREAMED)
+        self.num_open = 0
+        """Requests that vLLM has to work on."""
         self.num_heard = 0
         """Answers and events of streams so far."""
 
@@ -74,7 +77,7 @@ class VllmClient:
             EngineRestartedError: it has ended, or is about to.
             EngineError: it failed otherwise.
         """
-        async with self._asked:
+        async with self._open(self._asked):
             try:
                 response = await self._http.post("/v1/completions", json=body)
             except httpx.TransportError as error:
@@ -87,7 +90,7 @@ class VllmClient:
         """The events of a continuation, the last with a reason; raises as `ask`."""
         try:
             async with (
-                self._streamed,
+                self._open(self._streamed),
                 self._http.stream("POST", "/v1/completions", json=body) as response,
             ):
                 await self._check(response)
@@ -106,6 +109,15 @@ class VllmClient:
         except httpx.TransportError as error:
             raise EngineRestartedError(RESTARTED) from error
         raise EngineRestartedError(RESTARTED)
+
+    @asynccontextmanager
+    async def _open(self, turns: asyncio.Semaphore) -> AsyncGenerator[None, None]:
+        async with turns:
+            self.num_open += 1
+            try:
+                yield
+            finally:
+                self.num_open -= 1
 
     async def _check(self, response: httpx.Response) -> None:
         if response.status_code == 200:

@@ -31,8 +31,8 @@ from services.model_server.engine.vllm.client import VllmClient
 from services.model_server.engine.vllm.draws import Draws
 from services.model_server.engine.vllm.options import VllmOptions
 from services.model_server.engine.vllm.replies import scored
-from services.model_server.engine.vllm.served import Launch, ServedModel, unloaded
-from services.model_server.engine.watch import Deadline
+from services.model_server.engine.vllm.served import Launch, ServedModel
+from services.model_server.engine.watch import STOPPED, Deadline, not_loaded
 
 
 class VllmEngine:
@@ -71,7 +71,7 @@ class VllmEngine:
         """End all processes now; requests under way fail."""
         models = [*self._models.values()]
         self._models.clear()
-        reason = EngineRestartedError("the engine was stopped")
+        reason = EngineRestartedError(STOPPED)
         await asyncio.gather(*(model.stop(reason) for model in models))
         if self._folder is not None:
             self._folder.cleanup()
@@ -82,11 +82,14 @@ class VllmEngine:
 
         Raises:
             RequestRefusedError: vLLM can't run it, or its files are no model.
+            EngineRestartedError: the engine is stopped.
             EngineError: it did not come up in time, or there is no memory for it now.
         """
+        if self._folder is None:
+            raise EngineRestartedError(STOPPED)
         served = self._models.get(model.key)
         if served is None:
-            served = self._models[model.key] = ServedModel(model, self._launch())
+            served = self._models[model.key] = ServedModel(model, self._launch(Path(self._folder.name)))
         try:
             return await asyncio.shield(served.loaded)
         except EngineError:
@@ -99,7 +102,7 @@ class VllmEngine:
         served = self._models.pop(key, None)
         if served is not None:
             self._past_restarts += served.restarts
-            await served.stop(unloaded(key))
+            await served.stop(EngineRestartedError(not_loaded(key)))
 
     def has(self, key: str) -> bool:
         """Whether a model has a process."""
@@ -113,7 +116,7 @@ class VllmEngine:
         Raises:
             RequestRefusedError: the model can't do this, or vLLM can't.
             DeadlineExceededError: it was not finished in time.
-            EngineRestartedError: the process ended meanwhile.
+            EngineRestartedError: the process ended meanwhile, or the model is not loaded.
         """
         deadline = Deadline(request.deadline_seconds)
         _check_strategy(request)
@@ -153,9 +156,8 @@ class VllmEngine:
             cache_usage=max((beat.cache_usage for beat in beats), default=0.0),
         )
 
-    def _launch(self) -> Launch:
-        assert self._folder is not None, "the engine is not started"
-        folder, numbers = Path(self._folder.name), self._numbers
+    def _launch(self, folder: Path) -> Launch:
+        numbers = self._numbers
         return Launch(
             options=self._options,
             dtype=self._dtype,
@@ -170,7 +172,7 @@ class VllmEngine:
         """Wait until the model's process is there (it may be on its way back), and check the request."""
         served = self._models.get(request.model)
         if served is None:
-            raise RequestRefusedError(f"the model {request.model} is not loaded")
+            raise EngineRestartedError(not_loaded(request.model))
         facts = await deadline.wait(asyncio.shield(served.loaded))
         check(request, facts)
         return facts, await deadline.wait(served.client())

@@ -22,7 +22,7 @@ _CAUSE = re.compile(
     r"^(?:\([^)]*\) )?(?:ERROR .*?\] )?(?:[\w.]*(?:Error|Exception): |\s+Value error, )(?P<cause>.+)"
 )
 _NO_CAUSE = re.compile(r"\d+ validation errors? for ")
-_SECRETS = re.compile(r"AWS_.*|PARABLE_.*|MINIO_.*")
+_SECRETS = re.compile(r"(AWS|PARABLE|MINIO)_.*|.*_(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)")
 _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
@@ -115,7 +115,10 @@ class VllmProcess:
 
 
 def environment() -> dict[str, str]:
-    """This process's variables without the credentials of anything: vLLM needs none."""
+    """This process's variables without the credentials of anything.
+
+    vLLM needs none, and with a `VLLM_API_KEY` it would ask this server for one.
+    """
     ours = {name: value for name, value in os.environ.items() if not _SECRETS.fullmatch(name)}
     return _ENVIRONMENT | ours
 

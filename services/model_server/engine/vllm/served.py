@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from services.model_server.engine.base import EngineError, ModelFacts, ModelFolder, RequestRefusedError
+from services.model_server.engine.base import EngineError, ModelFacts, ModelFolder
 from services.model_server.engine.vllm.arguments import Facts, command_line, read_facts
 from services.model_server.engine.vllm.client import VllmClient
 from services.model_server.engine.vllm.options import VllmOptions
@@ -54,6 +54,7 @@ class ServedModel:
         """What is known of it, once it answers for the first time; or why it never will."""
         self.watch = Watch(BEAT_SECONDS)
         self.restarts = 0
+        self._process: VllmProcess | None = None
         self._supervisor = asyncio.create_task(self._supervise(), name=f"supervise {model.key}")
 
     @property
@@ -75,6 +76,9 @@ class ServedModel:
         self._supervisor.cancel()
         with suppress(asyncio.CancelledError):
             await self._supervisor
+        if self._process is not None:
+            # The supervisor was about to end it.
+            await self._process.stop()
         for future in (self.loaded, self._client):
             _fail(future, reason)
 
@@ -103,7 +107,7 @@ class ServedModel:
         command = command_line(
             self._model, self._facts, socket=socket, options=launch.options, dtype=launch.dtype
         )
-        process = await VllmProcess.start(command, num_threads=launch.num_threads)
+        process = self._process = await VllmProcess.start(command, num_threads=launch.num_threads)
         client = VllmClient(socket)
         logger.info("vLLM %d starts with %s", process.pid, self._model.key)
         try:
@@ -114,6 +118,7 @@ class ServedModel:
                 self._client = asyncio.get_running_loop().create_future()
             await client.close()
             await process.stop()
+            self._process = None
             socket.unlink(missing_ok=True)
         return True
 
@@ -150,18 +155,14 @@ class ServedModel:
             beat = await client.beat(BEAT_SECONDS)
             self.watch.tick()
             if beat is not None:
-                self.watch.note(beat)
+                # Its metrics are those of its last step: one that hangs in the first knows of no work.
+                self.watch.note(replace(beat, busy=beat.busy or client.num_open > 0))
             if client.num_heard != heard:
                 heard = client.num_heard
                 self.watch.note_progress()
             if self.watch.silent_seconds > self._launch.options.hang_seconds:
                 logger.error("vLLM %d made no progress for %.0f s", process.pid, self.watch.silent_seconds)
                 return
-
-
-def unloaded(key: str) -> EngineError:
-    """What a request for a model is told that was unloaded meanwhile."""
-    return RequestRefusedError(f"the model {key} was unloaded")
 
 
 def _fail(future: "asyncio.Future[ModelFacts] | asyncio.Future[VllmClient]", reason: EngineError) -> None:

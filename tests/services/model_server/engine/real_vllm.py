@@ -25,6 +25,8 @@ from tests.parable.inference import tiny
 VARIABLE = "PARABLE_VLLM"
 VOCABULARY = 320
 MAX_LENGTH = 4096
+MOST_TRIES = 30
+"""Of what vLLM's timing may spoil."""
 _NUM_USED = 64
 """Tokens that it has learned to go on with; the rest it has never seen."""
 _PERIOD, _STEPS, _LEARNING_RATE = 8, 400, 5e-3

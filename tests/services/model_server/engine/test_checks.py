@@ -53,6 +53,10 @@ def test_sampling(change: dict[str, Any], message: str) -> None:
         ({"prompt": ()}, "the prompt is empty"),
         ({"prompt": (1, 10)}, "the prompt holds the token 10"),
         ({"draws": 0}, "draws is 0"),
+        (
+            {"draws": 2**16, "sampling": dataclasses.replace(SAMPLING, top_logprobs=4)},
+            "would hold 1,310,720 log-probabilities; 1,048,576 are possible",
+        ),
     ],
 )
 def test_prompts(change: dict[str, Any], message: str) -> None:
@@ -76,3 +80,10 @@ def test_scores(sequences: Any, starts: Any, message: str) -> None:
     with pytest.raises(RequestRefusedError, match=message):
         check(ScoreRequest(model="m", sequences=sequences, starts=starts), FACTS)
     check(ScoreRequest(model="m", sequences=((1,) * 9, (1,)), starts=(1, 1)), FACTS)
+
+
+def test_an_answer_is_no_larger_than_memory_bears() -> None:
+    request = ScoreRequest(model="m", sequences=((1,) * 9,) * 2**14, starts=(1,) * 2**14, top_logprobs=7)
+    check(request, FACTS)
+    with pytest.raises(RequestRefusedError, match="would hold 1,179,648 log-probabilities"):
+        check(dataclasses.replace(request, top_logprobs=8), FACTS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -27,10 +29,9 @@ from services.model_server.engine.base import (
     ScoreRequest,
 )
 from services.model_server.engine.options import EngineOptions
-from services.model_server.engine.torch_engine import TorchEngine
+from services.model_server.engine.torch_engine import WATCH_SECONDS, TorchEngine
 from tests.parable.inference import tiny, trained
 
-HANG_SECONDS = 3.0
 PATIENCE_SECONDS = 60.0
 POISON = 63
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -71,7 +72,7 @@ def _save_poisonous(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def engine(run: Run, folders: Path) -> Iterator[TorchEngine]:
-    engine = TorchEngine(EngineOptions(num_threads=1, hang_seconds=HANG_SECONDS, beat_seconds=0.1))
+    engine = TorchEngine(EngineOptions(num_threads=1, beat_seconds=0.1))
 
     async def start() -> None:
         await engine.start()
@@ -114,6 +115,18 @@ def _pid(engine: TorchEngine) -> int:
     return engine._process.pid
 
 
+async def _suspend(engine: TorchEngine) -> None:
+    """Stop its process; what it has said before has then been heard."""
+    os.kill(_pid(engine), signal.SIGSTOP)
+    engine._watch.note_progress()
+    await _until(lambda: engine._watch.silent_seconds > WATCH_SECONDS)
+
+
+def _pass_time(engine: TorchEngine, patience: float) -> None:
+    """Let so much of the time pass after which a silent process counts as one that hangs."""
+    engine._watch.silent_seconds += patience * engine._options.hang_seconds
+
+
 LONG = {"max_tokens": 150, "temperature": 0.0}
 
 
@@ -151,7 +164,8 @@ def test_steps_are_told_by_the_tokens_that_they_read(run: Run, engine: TorchEngi
 
     async def scenario() -> None:
         await _until(lambda: engine.health.num_running == 0)
-        await asyncio.sleep(0.3)  # The beat after the last step of the tests before.
+        beat = engine._watch.beat
+        await _until(lambda: engine._watch.beat is not beat)  # It tells of the tests before.
         before = engine.health.iterations
         await _answer(engine, _request(prompt=prompt, sampling={"max_tokens": 6, "temperature": 0.0}))
         await _until(lambda: engine.health.iterations.num_tokens >= before.num_tokens + len(prompt) + 5)
@@ -192,14 +206,37 @@ def test_a_process_that_hangs_is_replaced(run: Run, engine: TorchEngine, busy: b
         await _until(lambda: engine.health.ready)
         before = engine.health.restarts
         chunks = await _begun(engine, _request(sampling=LONG)) if busy else None
-        os.kill(_pid(engine), signal.SIGSTOP)
-        await _until(lambda: not engine.health.progressing)
+        await _suspend(engine)
+        well = engine.health
+        _pass_time(engine, 0.6)
+        unwell = engine.health
+        assert (well.ready, well.progressing) == (True, True)
+        assert (unwell.ready, unwell.progressing) == (True, False)
+        _pass_time(engine, 0.6)
         await _until(lambda: engine.health.restarts == before + 1)
         if chunks is not None:
             with pytest.raises(EngineRestartedError):
                 [chunk async for chunk in chunks]
         assert await _answer(engine, _request(2))
         assert engine.health.progressing
+
+    run(scenario())
+
+
+def test_a_process_that_can_not_be_started_is_tried_again(
+    run: Run, engine: TorchEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def scenario() -> None:
+        expected = await _answer(engine, _request(3))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, most_files))
+        try:
+            os.kill(_pid(engine), signal.SIGKILL)
+            await _until(lambda: caplog.text.count("no process can be started for the engine") == 2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, most_files))
+        assert await _answer(engine, _request(3)) == expected
 
     run(scenario())
 
@@ -231,9 +268,14 @@ def test_a_poison_request_fails_alone(run: Run, engine: TorchEngine) -> None:
 
 
 def test_what_can_not_be_done_is_refused_before_it_joins_others(run: Run, engine: TorchEngine) -> None:
-    for request in (_request(prompt=(64,)), _request(model="nobody"), _request(sampling={"max_tokens": 999})):
+    for request in (_request(prompt=(64,)), _request(sampling={"max_tokens": 999})):
         with pytest.raises(RequestRefusedError):
             run(_answer(engine, request))
+
+
+def test_that_a_model_is_not_there_is_not_the_requests_fault(run: Run, engine: TorchEngine) -> None:
+    with pytest.raises(EngineRestartedError, match="nobody is not loaded; send it again"):
+        run(_answer(engine, _request(model="nobody")))
 
 
 def test_a_storm_of_cancels_leaves_nothing(run: Run, engine: TorchEngine) -> None:
@@ -268,6 +310,12 @@ def test_a_deadline_ends_a_request(run: Run, engine: TorchEngine) -> None:
         )
         with pytest.raises(DeadlineExceededError):
             await engine.score(many)
+        await _suspend(engine)
+        try:
+            with pytest.raises(DeadlineExceededError):
+                await engine.score(many)  # More than the process takes before it reads.
+        finally:
+            os.kill(_pid(engine), signal.SIGCONT)
         await _until(lambda: engine.health.num_running == engine.health.num_waiting == 0)
         assert await _answer(engine, _request(0, deadline_seconds=PATIENCE_SECONDS))
 
@@ -323,9 +371,9 @@ def test_an_unloaded_model_ends_its_own_requests_and_can_come_back(
         other = await _begun(engine, _request(model="a", sampling=LONG))
         chunks = await _begun(engine, _request(model="b", sampling=LONG, draws=20))
         await engine.unload("b")
-        with pytest.raises(EngineError, match="unloaded"):
+        with pytest.raises(EngineRestartedError, match="b is not loaded; send it again"):
             [chunk async for chunk in chunks]
-        with pytest.raises(RequestRefusedError, match="not loaded"):
+        with pytest.raises(EngineRestartedError, match="b is not loaded; send it again"):
             await _answer(engine, _request(model="b"))
         assert [chunk async for chunk in other][-1].finish == "length"
         facts = await engine.load(ModelFolder(key="b", folder=folders / "b"))
@@ -337,17 +385,65 @@ def test_an_unloaded_model_ends_its_own_requests_and_can_come_back(
     run(scenario())
 
 
-def test_stop_fails_what_is_under_way(run: Run, folders: Path) -> None:
+async def _stop(engine: TorchEngine) -> None:
+    await engine.stop()
+
+
+async def _stop_when_it_ends(engine: TorchEngine) -> None:
+    """While whoever watches the process sees to it that nothing of it is left."""
+    os.kill(_pid(engine), signal.SIGKILL)
+    while engine._process is not None:
+        await asyncio.sleep(0)
+    await engine.stop()
+
+
+async def _stop_when_it_is_given_up(engine: TorchEngine) -> None:
+    """While whoever watches the process ends what listens to it."""
+    loop, stopping = asyncio.get_running_loop(), []
+
+    class Stopper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "made no progress" in record.getMessage():
+                stopping.append(loop.create_task(engine.stop()))
+
+    logger, stopper = logging.getLogger("services.model_server.engine.torch_engine"), Stopper()
+    logger.addHandler(stopper)
+    try:
+        await _suspend(engine)
+        _pass_time(engine, 1.0)
+        await _until(lambda: bool(stopping))
+    finally:
+        logger.removeHandler(stopper)
+    done, _ = await asyncio.wait(stopping, timeout=PATIENCE_SECONDS / 2)
+    assert done
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        _stop,
+        pytest.param(_stop_when_it_ends, marks=pytest.mark.slow),
+        pytest.param(_stop_when_it_is_given_up, marks=pytest.mark.slow),
+    ],
+)
+def test_stop_fails_what_is_under_way(
+    run: Run, folders: Path, stop: Callable[[TorchEngine], Coroutine[Any, Any, None]]
+) -> None:
     async def scenario() -> None:
-        engine = TorchEngine(EngineOptions(num_threads=1))
+        engine, model = TorchEngine(EngineOptions(num_threads=1)), ModelFolder(key="a", folder=folders / "a")
         await engine.start()
-        await engine.load(ModelFolder(key="a", folder=folders / "a"))
+        await engine.load(model)
         chunks = await _begun(engine, _request(sampling=LONG))
         process = psutil.Process(_pid(engine))
-        await engine.stop()
-        with pytest.raises(EngineRestartedError):
-            [chunk async for chunk in chunks]
-        assert not process.is_running()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await stop(engine)
+            with pytest.raises(EngineRestartedError):
+                [chunk async for chunk in chunks]
+            with pytest.raises(EngineRestartedError, match="not loaded"):
+                await _answer(engine, _request())
+            with pytest.raises(EngineRestartedError, match="stopped"):
+                await engine.load(model)
+        assert _is_gone(process)
         assert not engine.health.ready
 
     run(scenario())
@@ -366,6 +462,13 @@ def test_the_process_ends_with_its_server() -> None:
         child = psutil.Process(int(server.stdout.readline()))
         server.kill()
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+    while not _is_gone(child) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert _is_gone(child)
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True

@@ -295,7 +295,7 @@ def test_a_wrong_request_is_refused_and_does_no_harm(run: Run, engines: Engines)
         RequestRefusedError, match=r"vLLM refuses the request: temperature must be in \[0, 2\]"
     ):
         run(_answer(engines.vllm, _request(temperature=3.0)))
-    with pytest.raises(RequestRefusedError, match="nobody is not loaded"):
+    with pytest.raises(EngineRestartedError, match="nobody is not loaded"):
         run(engines.vllm.score(ScoreRequest(model="nobody", sequences=((1, 2),), starts=(1,))))
     assert engines.vllm.health.restarts == 0
 
@@ -308,12 +308,20 @@ async def _steps_until_idle(engine: VllmEngine) -> int:
 
 
 def test_closing_a_request_ends_it_in_vllm(run: Run, engines: Engines) -> None:
+    """Of one that vLLM streams in time: on few cores it may write nothing until all is made."""
+    whole = 2 * LONG["max_tokens"]  # A token and a step each.
+
     async def scenario() -> None:
-        before = await _steps_until_idle(engines.vllm)
-        chunks = await _begun(engines.vllm, _request(**LONG))
-        await chunks.aclose()  # type: ignore[attr-defined]
-        # To its end it would be twice as many: a token and a step each.
-        assert await _steps_until_idle(engines.vllm) < before + LONG["max_tokens"]
+        for _ in range(real_vllm.MOST_TRIES):
+            before = await _steps_until_idle(engines.vllm)
+            chunks = await _begun(engines.vllm, _request(**LONG))
+            begun = await asyncio.to_thread(real_vllm.beat, engines.vllm)
+            await chunks.aclose()  # type: ignore[attr-defined]
+            made = await _steps_until_idle(engines.vllm) - before
+            if begun.num_steps - before < whole / 4:
+                break
+        assert begun.num_steps - before < whole / 4
+        assert made < whole / 2
 
     run(scenario())
 
@@ -370,14 +378,16 @@ def test_a_killed_vllm_is_started_anew(run: Run, engines: Engines) -> None:
 
 
 def test_a_vllm_that_hangs_is_started_anew(run: Run, engines: Engines) -> None:
+    """In the first step of a request, of which its metrics know nothing yet."""
+
     async def scenario() -> None:
         before = engines.vllm.health.restarts
-        chunks = await _begun(engines.vllm, _request(**LONG))
         (core,) = _processes("EngineCore")
         core.send_signal(signal.SIGSTOP)
+        asking = asyncio.create_task(_answer(engines.vllm, _request()))
         await _until(lambda: not engines.vllm.health.progressing)
         with pytest.raises(EngineRestartedError):
-            [chunk async for chunk in chunks]
+            await asking
         assert await _answer(engines.vllm, _request())
         assert engines.vllm.health.restarts == before + 1
         assert engines.vllm.health.progressing
@@ -400,7 +410,7 @@ def test_an_unloaded_model_is_gone(run: Run, engines: Engines) -> None:
         await engines.vllm.unload("m")
         with pytest.raises(EngineRestartedError):
             [chunk async for chunk in chunks]
-        with pytest.raises(RequestRefusedError, match="m is not loaded"):
+        with pytest.raises(EngineRestartedError, match="m is not loaded"):
             await _answer(engines.vllm, _request())
         await engines.vllm.unload("m")
         assert _processes("EngineCore") == []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from safetensors.numpy import save_file
 
@@ -22,6 +23,7 @@ from services.model_server.engine.base import (
     ModelFacts,
     ModelFolder,
     RequestRefusedError,
+    ScoreRequest,
 )
 from services.model_server.engine.vllm.arguments import Facts, command_line, read_facts
 from services.model_server.engine.vllm.engine import VllmEngine
@@ -106,10 +108,11 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path, change: dict[str, o
 
 
 def test_vllm_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_SECRET_ACCESS_KEY", "PARABLE_S3_ENDPOINT", "CUDA_VISIBLE_DEVICES", "HF_HUB_OFFLINE"):
+    secrets = {"AWS_SECRET_ACCESS_KEY", "PARABLE_S3_ENDPOINT", "VLLM_API_KEY", "HF_TOKEN", "DB_PASSWORD"}
+    for name in (*secrets, "CUDA_VISIBLE_DEVICES", "HF_HUB_OFFLINE"):
         monkeypatch.setenv(name, "given")
     found = environment()
-    assert not {"AWS_SECRET_ACCESS_KEY", "PARABLE_S3_ENDPOINT"} & set(found)
+    assert not secrets & set(found)
     assert found["CUDA_VISIBLE_DEVICES"] == found["HF_HUB_OFFLINE"] == "given"
     assert found["VLLM_ALLOW_LONG_MAX_MODEL_LEN"] == found["VLLM_NO_USAGE_STATS"] == "1"
 
@@ -165,6 +168,8 @@ def test_a_model_that_vllm_ends_over_is_not_loaded_and_not_tried_again(tmp_path:
         try:
             with pytest.raises(RequestRefusedError, match="status 1: no such model"):
                 await engine.load(model)
+            with pytest.raises(EngineRestartedError, match="k is not loaded; send it again"):
+                await engine.score(ScoreRequest(model="k", sequences=((1, 2),), starts=(1,)))
             assert engine.health.ready
             assert engine.health.restarts == 0
         finally:
@@ -188,6 +193,32 @@ def test_a_vllm_that_does_not_come_up_is_given_up(tmp_path: Path) -> None:
                 await engine.load(model)
         finally:
             await engine.stop()
+
+    asyncio.run(scenario())
+
+
+def test_what_is_about_to_end_is_waited_for(tmp_path: Path) -> None:
+    model = _save(tmp_path)
+    told = tmp_path / "told"
+    deaf = (
+        "import pathlib, signal, time\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: pathlib.Path({str(told)!r}).touch())\n"
+        "while True: time.sleep(600)"
+    )
+
+    async def scenario() -> None:
+        engine = VllmEngine(VllmOptions(command=(sys.executable, "-c", deaf), load_seconds=1.0))
+        await engine.start()
+        loading = asyncio.create_task(engine.load(model))
+        async with asyncio.timeout(60):
+            while not told.exists():
+                await asyncio.sleep(0.01)
+        await engine.stop()
+        assert psutil.Process().children(recursive=True) == []
+        with pytest.raises(EngineRestartedError, match="the engine was stopped"):
+            await loading
+        with pytest.raises(EngineRestartedError, match="the engine was stopped"):
+            await engine.load(model)
 
     asyncio.run(scenario())
 

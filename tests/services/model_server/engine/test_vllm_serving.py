@@ -118,13 +118,19 @@ def test_what_vllm_can_not_do_is_a_400_that_says_so(vllm: Live) -> None:
 
 
 def test_a_client_that_leaves_ends_its_request_in_vllm(vllm: Live) -> None:
+    """One whose answer vLLM streams in time: on few cores it may write nothing until all is made."""
     engine = vllm.server.engine
     assert isinstance(engine, VllmEngine)
-    before = real_vllm.beat(engine).num_steps
     body = {"model": "latest", "prompt": TEXTS[0], "max_tokens": 4000, "n": 4, "stream": True}
     body["banned_tokens"] = [END]
-    with vllm.client() as client, client.stream("POST", "/v1/completions", json=body) as response:
-        next(response.iter_lines())
-    _until(lambda: not real_vllm.beat(engine).busy)
+    for _ in range(real_vllm.MOST_TRIES):
+        before = real_vllm.beat(engine).num_steps
+        with vllm.client() as client, client.stream("POST", "/v1/completions", json=body) as response:
+            next(response.iter_lines())
+            begun = real_vllm.beat(engine).num_steps - before
+        _until(lambda: not real_vllm.beat(engine).busy)
+        if begun < 4000:
+            break
+    assert begun < 4000
     assert real_vllm.beat(engine).num_steps < before + 2 * 4000
     assert engine.health.restarts == 0

@@ -87,12 +87,12 @@ def test_a_generate_request_travels_unchanged(strategy: SafeBeam | BestOf | None
     request = GenerateRequest(
         model="m", prompt=(1, 2), sampling=sampling, draws=2, request_class=RequestClass.EVALUATION
     )
-    assert wire.generate_request(_sent(wire.request_to_plain(request))) == request
+    assert wire.generate_request(_sent({"request": request})["request"]) == request
 
 
 def test_a_score_request_travels_unchanged() -> None:
     request = ScoreRequest(model="m", sequences=((1, 2), (3,)), starts=(1, 1), next_token=True)
-    assert wire.score_request(_sent(wire.request_to_plain(request))) == request
+    assert wire.score_request(_sent({"request": request})["request"]) == request
 
 
 def test_answers_are_read_back() -> None:
