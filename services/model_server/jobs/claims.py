@@ -6,6 +6,7 @@ slow and is followed has lost nothing: what it wrote counts, and what it would w
 
 import asyncio
 import logging
+import re
 import secrets
 import socket
 import time
@@ -22,6 +23,7 @@ from services.model_server.jobs.shelf import Shelf
 
 MOST_FRUITLESS = 4
 """Holders in a row that vanish before they have written anything: then the job itself is to blame."""
+_NAME = re.compile(r"([0-9]{6,})\.json")
 logger = logging.getLogger(__name__)
 
 
@@ -123,14 +125,10 @@ class HeldClaim:
 
 async def newest_claim(shelf: Shelf, job: JobRequest) -> Claim | None:
     """The claim that holds, or None where nobody ever claimed the job."""
-    found = await shelf.list(job.claims)
-    if not found:
-        return None
-    last = found[-1].key
-    data = await shelf.get(last)
-    assert data is not None, "claims are never removed"
-    number = int(last.removeprefix(job.claims).removesuffix(".json"))
-    return Claim(number=number, content=ClaimContent.model_validate_json(data))
+    names = [_NAME.fullmatch(info.key.removeprefix(job.claims)) for info in await shelf.list(job.claims)]
+    last = max((int(name[1]) for name in names if name is not None), default=0)
+    data = await shelf.get(_key(job, last)) if last else None
+    return None if data is None else Claim(number=last, content=ClaimContent.model_validate_json(data))
 
 
 async def take(shelf: Shelf, job: JobRequest, *, after: Claim | None, num_parts: int) -> HeldClaim | None:

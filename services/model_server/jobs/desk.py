@@ -6,12 +6,21 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from services.model_server.jobs.records import ENDS, REQUESTS, JobEnd, JobRequest, State, Unit, owner_folder
+from services.model_server.jobs.records import (
+    ENDS,
+    REQUEST_KEY,
+    REQUESTS,
+    JobEnd,
+    JobRequest,
+    State,
+    Unit,
+    owner_folder,
+)
 from services.model_server.jobs.shelf import Shelf
 
 logger = logging.getLogger(__name__)
-NUM_KEPT = 256
-"""Requests and ends that are kept at hand; they never change."""
+KEPT_BYTES = 16 * 2**20
+"""Requests that are kept at hand, as they rest in the store: in memory they take some ten times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +68,27 @@ class Desk:
     def __init__(self, shelf: Shelf) -> None:
         """Read from a shelf."""
         self.shelf = shelf
-        self._requests: OrderedDict[str, JobRequest] = OrderedDict()
+        self._requests: OrderedDict[str, tuple[JobRequest, int]] = OrderedDict()
+        self._unreadable: set[str] = set()
         self._ended: set[str] = set()
 
     async def request(self, key: str) -> JobRequest | None:
         """A job's request, by its key; None too where this version can't read it."""
-        found = self._requests.get(key)
-        if found is None:
-            data = await self.shelf.get(key)
-            if data is None:
-                return None
-            try:
-                found = self._requests[key] = JobRequest.model_validate_json(data)
-            except ValidationError as error:
-                logger.warning("%s is passed over: %s", key, error)
-                return None
-            while len(self._requests) > NUM_KEPT:
-                self._requests.popitem(last=False)
+        if key in self._requests:
+            self._requests.move_to_end(key)
+            return self._requests[key][0]
+        data = None if key in self._unreadable else await self.shelf.get(key)
+        if data is None:
+            return None
+        try:
+            found = JobRequest.model_validate_json(data)
+        except ValidationError as error:
+            logger.warning("%s is passed over: %s", key, error)
+            self._unreadable.add(key)
+            return None
+        self._requests[key] = found, len(data)
+        while sum(num_bytes for _, num_bytes in self._requests.values()) > KEPT_BYTES:
+            self._requests.popitem(last=False)
         return found
 
     async def listed(self, owner: str | None) -> list[Listed]:
@@ -83,8 +96,8 @@ class Desk:
         prefix = REQUESTS if owner is None else f"{REQUESTS}{owner_folder(owner)}/"
         found = []
         for info in await self.shelf.list(prefix):
-            folder, name, _ = info.key.removeprefix(REQUESTS).split("/")
-            found.append(Listed(folder, name, info.modified_seconds))
+            if (parts := REQUEST_KEY.fullmatch(info.key)) is not None:  # Else it is none of ours.
+                found.append(Listed(parts[1], parts[2], info.modified_seconds))
         return sorted(found, key=lambda one: (-one.created, one.id))
 
     async def unfinished(self, owner: str | None) -> list[Listed]:

@@ -22,6 +22,7 @@ from services.model_server.jobs.order import JobOrder, Plain, TaskOrder
 ROOT = "evaluations/jobs"
 REQUESTS, ENDS, WORK = f"{ROOT}/requests/", f"{ROOT}/ends/", f"{ROOT}/work/"
 JOB_ID = re.compile("eval-[0-9a-f]{32}")
+REQUEST_KEY = re.compile(rf"{REQUESTS}([0-9a-f]{{16}})/({JOB_ID.pattern})/request\.json")
 State = Literal["queued", "running", "completed", "failed", "cancelled"]
 EndState = Literal["completed", "failed", "cancelled"]
 

@@ -110,7 +110,12 @@ class JobService:
                 if await self._shelf.put_new(job.request_key, readable_json(job.to_plain())):
                     self._worker.wake()
                 before = await self._find_own(owner.name, name)
-                assert before is not None, "requests are never removed"
+        if before is None:
+            raise JobConflictError(
+                "This idempotency key was used for a request that this version of the server can't read. "
+                "Take another key.",
+                param="idempotency_key",
+            )
         if before.job.order != order:
             raise JobConflictError(
                 "This idempotency key was used for another request. Take another key, or send the same body.",

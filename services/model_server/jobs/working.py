@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from components.evaluate import STAGE_VERSION, Answer, Read, Request, measure
 from parable.canonical import readable_json
+from parable.errors import UserError
 from parable.inference import Codec
 from services.model_server.engine.base import Engine, EngineError
 from services.model_server.jobs.asking import Asker, Unanswered
@@ -55,7 +56,7 @@ class Working:
             end = JobEnd(state="completed", num_failed=self._num_failed)
         except GiveUpError as error:
             end = JobEnd(state="failed", reason=str(error))
-        await write_end(self._shelf, self._job, end)
+        await self._insist(partial(write_end, self._shelf, self._job, end))
         return end
 
     async def _run(self) -> None:
@@ -102,7 +103,13 @@ class Working:
     async def _codec(self, served: ServedModel) -> Codec:
         """The model's tokenizer as the stage uses it."""
         if self._codec_of is None or self._codec_of[0] != served.key:
-            codec = await asyncio.to_thread(lambda: Codec.from_json(served.codec.to_json()))
+            control = self._job.order.settings.control
+            try:
+                codec = await asyncio.to_thread(served.codec.documents)
+                if control is not None:
+                    codec.special(control)
+            except UserError as error:
+                raise GiveUpError(f"{served.pinned} can't be asked this: {error}") from error
             self._codec_of = served.key, codec
         return self._codec_of[1]
 

@@ -38,7 +38,7 @@ class Checkpoint:
     artifact: Artifact
     folder: str
     step: int
-    created: int
+    created: float
     parents: tuple[tuple[str, str], ...]
     files: Mapping[str, SealedFile]
     max_length: int | None
@@ -77,7 +77,7 @@ def model_folders(manifest: Manifest) -> tuple[str, ...]:
     return tuple(sorted(folder for folder in folders if _FOLDER.fullmatch(folder)))
 
 
-def read_checkpoint(manifest: Manifest, folder: str, *, config: bytes, created: int) -> Checkpoint:
+def read_checkpoint(manifest: Manifest, folder: str, *, config: bytes, created: float) -> Checkpoint:
     """Describe the model in a folder of a product.
 
     Args:

@@ -17,7 +17,6 @@ class TextCodec:
 
     def __init__(self, data: bytes) -> None:
         """Read a `tokenizer.json`."""
-        self._data = data
         self._parsing = _read(data)
         self._plain = _read(data)
         self._plain.encode_special_tokens = True
@@ -50,11 +49,7 @@ class TextCodec:
         Raises:
             UserError: it has no end-of-text token.
         """
-        return Codec.from_json(self._data)
-
-    def to_json(self) -> bytes:
-        """A `tokenizer.json` that `__init__` reads."""
-        return str(self._plain.to_str()).encode()
+        return Codec.from_json(str(self._plain.to_str()).encode())
 
     def token(self, number: int) -> str | None:
         """A token as the vocabulary writes it, or None for an id that the tokenizer lacks."""

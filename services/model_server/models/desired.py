@@ -62,11 +62,6 @@ class DesiredVersions:
         self._store = store
         self._newest: dict[str, Change] = {}
 
-    @property
-    def newest(self) -> Mapping[str, Change]:
-        """As they were read last; a new mapping after each `read`."""
-        return self._newest
-
     def read(self) -> Mapping[str, Change]:
         """Read what has changed: one listing, and one object for each alias that has moved.
 
@@ -101,7 +96,8 @@ class DesiredVersions:
         except AlreadyExistsError as error:
             raise OvertakenError from error
         # A number that was removed long ago can be written again; then it is not the highest.
-        if self.read()[alias].number > change.number:
+        newest = self.read().get(alias)
+        if newest is None or newest.number > change.number:
             raise OvertakenError
         if change.number > NUM_KEPT:
             self._store.delete(_key(alias, change.number - NUM_KEPT))

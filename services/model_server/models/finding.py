@@ -76,8 +76,7 @@ class Finder:
         for folder in model_folders(manifest):
             try:
                 config = self._read_config(manifest, folder)
-                created = int(info.modified_seconds)
-                inside.append(read_checkpoint(manifest, folder, config=config, created=created))
+                inside.append(read_checkpoint(manifest, folder, config=config, created=info.modified_seconds))
             except UserError:
                 raise  # The store, not the product.
             except (NotFoundError, TypeError, ValueError) as error:
@@ -103,7 +102,8 @@ class Finder:
             try:
                 self._take(info, read.plain, pointers, runs)
             except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-                logger.warning("%s is passed over: %r", info.key, error)
+                if read is not self._runs.get(info.key):
+                    logger.warning("%s is passed over: %r", info.key, error)
         self._runs = found
         return pointers, runs
 

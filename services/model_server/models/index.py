@@ -136,7 +136,7 @@ def build_index(
     for checkpoint in sorted(unnamed, key=lambda one: (-one.created, -one.step, one.pinned)):
         listed[checkpoint.pinned] = pinned[checkpoint.pinned] = Named(checkpoint.pinned, checkpoint)
     if listed:
-        newest = max(reversed(listed.values()), key=lambda one: (one.checkpoint.created, one.checkpoint.step))
+        newest = max(listed.values(), key=lambda one: (one.checkpoint.created, one.checkpoint.step))
         aliases[LATEST] = newest.name
     return Index(
         listed=listed,

@@ -133,7 +133,8 @@ class Residence:
             self._residents.pop(resident.key, None)
             if isinstance(error, CheckpointRefusedError):
                 self._refusals[resident.checkpoint.content] = (time.monotonic() + REFUSAL_SECONDS, error)
-            logger.info("%s was not loaded: %s", resident.checkpoint.pinned, error)
+            why = "the server ends" if isinstance(error, asyncio.CancelledError) else error
+            logger.info("%s was not loaded: %s", resident.checkpoint.pinned, why)
             raise
         finally:
             self._tell()
@@ -197,7 +198,7 @@ class Residence:
                     await self._evict(victim)
                 elif (old := self._predecessor(in_place_of)) is not None:
                     await self._drain(old)
-                elif not await self._wait_for_room(until):
+                elif not await self._wait_for_change(until):
                     raise NoRoomError(
                         f"{resident.checkpoint.pinned} takes {num_bytes:,} bytes of memory; models in use "
                         f"take {taken:,} of the {budget:,} there are. Ask again later, or raise the server's "
@@ -240,12 +241,11 @@ class Residence:
             resident.closed = False
             self._tell()
 
-    async def _wait_for_room(self, until: float) -> bool:
-        """Whether a model has fallen out of use in time."""
+    async def _wait_for_change(self, until: float) -> bool:
+        """Whether a model has fallen out of use, or was not loaded after all, in time."""
         try:
             async with asyncio.timeout(until - time.monotonic()):
-                while self._victim() is None:
-                    await self._changed.wait()
+                await self._changed.wait()
         except TimeoutError:
             return False
         return True

@@ -33,7 +33,10 @@ def read_texts(checkpoint: Checkpoint, folder: Path) -> Texts:
     except Exception as error:  # The library raises nothing narrower.
         raise refusal(checkpoint, f"its {TOKENIZER} can't be read ({error})") from error
     if TEMPLATE_FILE in checkpoint.files:
-        return Texts(codec, (folder / TEMPLATE_FILE).read_text())
+        try:
+            return Texts(codec, (folder / TEMPLATE_FILE).read_text("utf-8"))
+        except UnicodeDecodeError as error:
+            raise refusal(checkpoint, f"its {TEMPLATE_FILE} can't be read ({error})") from error
     if TOKENIZER_CONFIG not in checkpoint.files:
         return Texts(codec, None)
     try:

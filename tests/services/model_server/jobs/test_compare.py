@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from components.evaluate import Row
+from services.model_server.jobs import compare as compared
 from services.model_server.jobs.compare import Evaluated, compare, pair, paired_items
 
 T_975_2 = 4.302652729911275
@@ -96,6 +99,32 @@ def test_items_weigh_what_they_weigh_on_each_side_and_count_only_where_both_have
     alone = paired_items(rows({"a": 0.2}), rows({"a": 1.0}), key=("k",), confidence=0.95)
     assert alone is not None
     assert (alone.mean, alone.low) == (pytest.approx(0.8), None)
+
+
+def many(seed: int, count: int) -> dict[str, Row]:
+    draws = random.Random(seed)
+    return rows({f"{n}": draws.random() for n in range(count)}, metric="perplexity")
+
+
+def test_the_bootstrap_of_ten_thousand_documents_takes_little_memory() -> None:
+    both = many(1, 10_000), many(2, 10_000)
+    tracemalloc.start()
+    try:
+        assert paired_items(*both, key=("k",), confidence=0.95) is not None
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20e6
+
+
+def test_what_the_bootstrap_draws_does_not_depend_on_how_many_are_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both, found = (many(1, 7), many(2, 7)), []
+    for at_once in (1, 100, 10**6):
+        monkeypatch.setattr(compared, "DRAWN_AT_ONCE", at_once)
+        found.append(paired_items(*both, key=("k",), confidence=0.95))
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_documents_nats_are_summed_before_they_are_divided_by_its_tokens() -> None:

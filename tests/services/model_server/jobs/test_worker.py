@@ -336,7 +336,7 @@ def test_nothing_is_written_elsewhere(store: ObjectStore) -> None:
 
 
 def test_what_another_version_wrote_is_passed_over(store: ObjectStore) -> None:
-    store.put("evaluations/jobs/requests/0/eval-0/request.json", b'{"format": 2}')
+    store.put(f"evaluations/jobs/requests/{'0' * 16}/eval-{'0' * 32}/request.json", b'{"format": 2}')
 
     async def ask() -> JobView:
         async with replica(store) as service:

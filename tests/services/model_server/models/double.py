@@ -26,6 +26,7 @@ class CountingEngine:
     """Loads at once, or when `gate` opens.
 
     Attributes:
+        asked: Keys in the order in which they were to be loaded.
         loads: Keys in the order in which they were loaded.
         loaded: What is loaded now.
         most_bytes: The most that was loaded at once.
@@ -33,6 +34,7 @@ class CountingEngine:
         logprob: What every token has.
     """
 
+    asked: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
     loaded: dict[str, ModelFacts] = field(default_factory=dict)
     most_bytes: int = 0
@@ -49,6 +51,7 @@ class CountingEngine:
 
     async def load(self, model: ModelFolder) -> ModelFacts:
         """Take the size of the weights; the files must be there."""
+        self.asked.append(model.key)
         if self.gate is not None:
             await self.gate.wait()
         if model.key in self.refused:

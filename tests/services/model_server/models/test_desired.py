@@ -36,7 +36,7 @@ def test_the_change_with_the_highest_number_holds(store: ObjectStore) -> None:
     one.write("latest", change(1))
     one.write("latest", change(2, "a.b.seed-0@2"))
     one.write("a.b.seed-0", change(1))
-    assert other.read() == one.newest == {"latest": change(2, "a.b.seed-0@2"), "a.b.seed-0": change(1)}
+    assert other.read() == one.read() == {"latest": change(2, "a.b.seed-0@2"), "a.b.seed-0": change(1)}
 
 
 def test_the_same_number_is_given_once(store: ObjectStore) -> None:
@@ -64,3 +64,6 @@ def test_what_is_no_change_is_passed_over(store: ObjectStore) -> None:
     store.put("serving/aliases/latest/000001.json", b"{}")
     store.put("serving/aliases/latest/note.txt", b"hello")
     assert DesiredVersions(store).read() == {}
+    store.put("serving/aliases/other/000009.json", b"{}")
+    with pytest.raises(OvertakenError):  # It is later, whatever it says.
+        DesiredVersions(store).write("other", change(1))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,7 @@ def test_concurrent_first_uses_load_once(store: LocalStore, tmp_path: Path) -> N
             asks.pop(0).cancel()  # That one gives up does not end it for the others.
             engine.gate.set()
             assert {await ask for ask in asks} == {"toy.b.seed-0@100"}
+            await until(lambda: models.ready)
             assert len(engine.loads) == len(set(engine.loads)) == 2  # And the default.
 
     asyncio.run(play())
@@ -91,6 +94,28 @@ def test_a_model_in_use_is_not_taken_away(store: LocalStore, tmp_path: Path) -> 
             await held.aclose()
             assert await waiting == "toy.c.seed-0@100"
             assert served.key not in engine.loaded
+
+    asyncio.run(play())
+
+
+def test_who_waits_for_room_gets_that_of_a_load_that_fails(store: LocalStore, tmp_path: Path) -> None:
+    limits = replace(TWO_FIT, room_seconds=12.0)
+
+    async def play() -> None:
+        engine = CountingEngine()
+        async with serving(store, engine, tmp_path, limits=limits) as models:
+            await until(lambda: models.ready)
+            engine.gate = asyncio.Event()
+            failing = asyncio.create_task(meaning(models, "b"))
+            await until(lambda: len(engine.asked) == 2)  # The default, and b.
+            engine.refused = {engine.asked[-1]}
+            waiting = asyncio.create_task(meaning(models, "c"))
+            await asyncio.sleep(0.1)
+            engine.gate.set()
+            with pytest.raises(CheckpointRefusedError):
+                await failing
+            async with asyncio.timeout(6.0):
+                assert await waiting == "toy.c.seed-0@100"
 
     asyncio.run(play())
 
@@ -180,6 +205,23 @@ def test_loading_that_does_not_end_is_given_up(store: LocalStore, tmp_path: Path
                 await meaning(models, "b")
 
     asyncio.run(play())
+
+
+def test_a_load_that_the_end_of_the_server_cuts_off_says_so(
+    store: LocalStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play() -> None:
+        engine = CountingEngine(gate=asyncio.Event())
+        async with serving(store, engine, tmp_path, default="b") as models:
+            asking = asyncio.create_task(meaning(models, "b"))
+            await until(lambda: engine.asked)
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(play())
+    (told,) = [line for line in caplog.messages if "was not loaded" in line]
+    assert told.endswith(" was not loaded: the server ends")
 
 
 def test_nothing_is_left_on_disk(store: LocalStore, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_a_template_in_a_file_of_its_own_goes_first(tmp_path: Path) -> None:
         ("tokenizer__json", b"\xff"),
         ("tokenizer_config__json", b"[]"),
         ("tokenizer_config__json", b"{"),
+        ("chat_template__jinja", b"\xff"),
     ],
 )
 def test_what_can_not_be_read_is_refused(tmp_path: Path, file: str, data: bytes) -> None:
