@@ -8,6 +8,7 @@ import { columnsOf, partsOf } from "/page/names.js";
 import { shortId } from "/page/run.js";
 
 const PLACES = ["baseline", "candidate"];
+let shown = null;
 /** The cell that the pipeline's evaluate stage asks about, and this page too. */
 const HEADLINE = { metric: "cloze", entity: "ai", distance: 0 };
 
@@ -54,16 +55,20 @@ function groupOf(run) {
   return make("optgroup", { label }, ...options);
 }
 
+/** Compare what is chosen; one that still waits for its answer gives way. */
 async function compare() {
+  shown?.abort();
+  const { signal } = (shown = new AbortController());
   const [baseline, candidate] = PLACES.map((id) => JSON.parse(find(id).value));
   const status = find("compare-status");
   status.textContent = "Comparing…";
   put(find("comparison"));
   try {
-    const found = await postJson("/v1/evaluations/compare", { baseline, candidate });
+    const found = await postJson("/v1/evaluations/compare", { baseline, candidate }, { signal });
     put(find("comparison"), showFindings([found], HEADLINE), ...showDifferences(found));
     status.textContent = `Compared ${found.pairs.length === 1 ? "one pair" : `${found.pairs.length} pairs`}.`;
   } catch (error) {
+    if (signal.aborted) return;
     put(find("comparison"), failed(error.message));
     status.textContent = "";
   }

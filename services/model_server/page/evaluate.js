@@ -10,6 +10,8 @@ const PAGE = 20;
 let runs = [];
 let told = () => {};
 let isAsking = false;
+/** What was asked for last without an answer, which may have arrived all the same, and its key. */
+let unanswered = null;
 
 /** Wire the form and the list; `onRuns` is told of the runs whenever they have changed. */
 export function startEvaluating(onRuns) {
@@ -28,12 +30,12 @@ export async function refresh(after = null) {
     const page = await getJson(`/v1/evaluations?limit=${PAGE}${after ? `&after=${encodeURIComponent(after)}` : ""}`);
     runs = after ? [...runs, ...page.data] : page.data;
     find("runs-more").hidden = page.next === null;
-    list();
+    put(find("runs"), runs.length ? table() : make("p", { class: "note" }, "None yet. Choose checkpoints above and run one."));
+    told(runs);
   } catch (error) {
-    put(find("runs"), failed(error.message, () => refresh(after)));
-    runs = [];
+    // What was found before is still good to have.
+    put(find("runs"), failed(error.message, () => refresh(after)), runs.length ? table() : null);
   }
-  told(runs);
 }
 
 /** When a run was asked for, in the reader's own time. */
@@ -51,8 +53,7 @@ export async function evaluate(models) {
   isAsking = true;
   expectRun();
   try {
-    // The same key if the answer is lost and the request sent again, so that nothing is asked twice.
-    const made = await postJson("/v1/evaluations", order(models), { headers: { "idempotency-key": randomKey() } });
+    const made = await submit(order(models));
     refresh();
     showRun(made, refresh);
   } catch (error) {
@@ -60,6 +61,15 @@ export async function evaluate(models) {
   } finally {
     isAsking = false;
   }
+}
+
+/** If an answer is lost and the same asked for again, it has the same key, so that nothing is done twice. */
+async function submit(body) {
+  const asked = JSON.stringify(body);
+  if (unanswered?.asked !== asked) unanswered = { asked, key: randomKey() };
+  const made = await postJson("/v1/evaluations", body, { headers: { "idempotency-key": unanswered.key } });
+  unanswered = null;
+  return made;
 }
 
 function order(models) {
@@ -79,11 +89,7 @@ function randomKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function list() {
-  if (runs.length === 0) {
-    put(find("runs"), make("p", { class: "note" }, "None yet. Choose checkpoints above and run one."));
-    return;
-  }
+function table() {
   const rows = runs.map((run) => {
     const button = make("button", { type: "button", class: "link", "aria-label": `Show run ${shortId(run)}` }, shortId(run));
     button.addEventListener("click", () => showRun(run, refresh));
@@ -97,6 +103,6 @@ function list() {
     );
   });
   const heads = ["Run", "Asked for", "State", "Checkpoints"].map((title) => make("th", { scope: "col" }, title));
-  const table = make("table", { class: "cards" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
-  put(find("runs"), make("div", { class: "scroll" }, table));
+  const inside = [make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)];
+  return make("div", { class: "scroll" }, make("table", { class: "cards" }, ...inside));
 }

@@ -88,7 +88,7 @@ export class Picker {
       this.isLoaded(name) ? "" : "loads when it is asked",
     ];
     const said = marks.filter(Boolean).join("; ");
-    put(this.note, ...(model ? [make("code", {}, name), said ? ` (${said})` : ""] : [this.isOptional ? "Only one is asked." : ""]));
+    put(this.note, ...(model ? [make("code", {}, name), said ? ` (${said})` : ""] : [this.isOptional && this.models.length ? "Only one is asked." : ""]));
     onPick();
   }
 }

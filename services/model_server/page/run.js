@@ -112,11 +112,12 @@ class RunView {
     this.status = make("p", { class: "status", role: "status" });
     this.cancel = make("button", { type: "button" }, "Cancel this run");
     this.cancel.addEventListener("click", () => this.#cancel());
+    this.reason = make("div");
     this.body = make("div");
     this.progress = make("div", { class: "progress" }, this.label, this.bar, this.cancel);
     find("run").hidden = false;
     const about = make("p", { class: "note" }, inShort(run.models.map((one) => one.name)));
-    put(find("run"), make("h3", {}, `Run ${shortId(run)}`), about, this.progress, this.status, this.body);
+    put(find("run"), make("h3", {}, `Run ${shortId(run)}`), about, this.progress, this.status, this.reason, this.body);
   }
 
   update(run) {
@@ -124,10 +125,13 @@ class RunView {
     const isOpen = OPEN.includes(run.status);
     this.bar.value = done;
     this.label.textContent = `${questions(run)}${this.#left(done, total)}`;
+    // A button that is hidden loses the focus, and whoever uses the keyboard their place.
+    if (!isOpen && document.activeElement === this.cancel) find("run").focus({ preventScroll: true });
     this.progress.hidden = !isOpen;
     // Spoken only when it changes in kind: every number would be too much to hear.
-    const said = isOpen ? `${firstUpper(run.status)}…` : ended(run);
+    const said = firstUpper(run.status) + (isOpen ? "…" : `: ${questions(run)}.`);
     if (this.status.textContent !== said) this.status.textContent = said;
+    put(this.reason, run.error ? failed(run.error) : null);
   }
 
   results(parts) {
@@ -136,7 +140,7 @@ class RunView {
     if (document.activeElement === find("run")) comeTo();
   }
 
-  failed(message, again) {
+  failed(message, again = null) {
     put(this.body, failed(message, again));
   }
 
@@ -150,16 +154,12 @@ class RunView {
 
   async #cancel() {
     try {
-      await getJson(`/v1/evaluations/${this.run.id}/cancel`, { method: "POST" });
+      this.update(await getJson(`/v1/evaluations/${this.run.id}/cancel`, { method: "POST" }));
     } catch (error) {
-      this.failed(error.message, null);
+      // Where it has ended meanwhile, what it came to is what counts.
+      if (!this.progress.hidden) this.failed(error.message);
     }
   }
-}
-
-function ended(run) {
-  const reason = run.error ? ` ${run.error}` : "";
-  return `${firstUpper(run.status)}: ${questions(run)}.${reason}`;
 }
 
 function questions({ progress }) {

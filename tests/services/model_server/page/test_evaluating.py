@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, Route, expect
 
 from tests.services.model_server.live import Live
 from tests.services.model_server.page.test_asking import SIZES, assert_fits, open_ready, silent
@@ -100,17 +101,45 @@ def test_the_numbers_are_those_of_the_api(real: Live, open_page: OpenPage) -> No
 
 def test_progress_is_live_and_a_run_can_be_cancelled(real: Live, open_page: OpenPage) -> None:
     page = open_ready(open_page, real)
+    before = run_evaluation(page)
     page.get_by_label("Items a cell").fill("1000")
     page.get_by_role("button", name="Run evaluation").click()
     bar = page.locator("#run progress")
     expect(bar).to_be_visible()
     expect(bar).not_to_have_js_property("value", 0, timeout=30_000)
     expect(page.locator("#run .progress label")).to_contain_text(re.compile(r"about \d+ (s|min) left"))
-    page.get_by_role("button", name="Cancel this run").click()
+    page.get_by_role("button", name="Cancel this run").focus()
+    page.keyboard.press("Enter")
     expect(page.locator("#run .status")).to_contain_text("Cancelled", timeout=30_000)
+    expect(page.locator("#run")).to_be_focused()
     expect(page.locator("#runs .badge").first).to_have_text("cancelled")
-    page.locator("#runs button.link").last.click()
+    page.get_by_role("button", name=f"Show run {before}").click()
     expect(page.locator("#run table").first).to_be_visible()
+
+
+def test_an_answer_that_is_lost_makes_no_second_run(real: Live, open_page: OpenPage) -> None:
+    page = open_ready(open_page, real)
+
+    def lose(route: Route) -> None:
+        assert route.fetch().status == 202
+        route.abort()
+
+    with real.client() as client:
+        before = {one["id"] for one in client.get("/v1/evaluations?limit=100").json()["data"]}
+        page.get_by_label("Items a cell").fill("2")
+        page.get_by_label("Held-out documents").fill("3")
+        page.get_by_label("Samples an item").fill("0")
+        page.route("**/v1/evaluations", lose, times=1)
+        page.get_by_role("button", name="Run evaluation").click()
+        expect(page.locator("#run .failure")).to_contain_text("does not answer")
+        page.get_by_role("button", name="Run evaluation").click()
+        expect(page.locator("#run .status")).to_contain_text("Completed", timeout=60_000)
+        after = {one["id"] for one in client.get("/v1/evaluations?limit=100").json()["data"]}
+        assert len(after - before) == 1
+        # What was answered and is asked for again is another run.
+        page.get_by_role("button", name="Run evaluation").click()
+        expect(page.locator("#run .status")).to_contain_text("Completed", timeout=60_000)
+        assert len(client.get("/v1/evaluations?limit=100").json()["data"]) == len(after) + 1
 
 
 def test_groups_of_seeds_in_one_run(real: Live, open_page: OpenPage) -> None:
@@ -168,6 +197,26 @@ def test_at_first_the_newest_run_with_two_sides_is_offered(real: Live, open_page
     page.reload()
     for place, arm in (("#baseline", "plain"), ("#candidate", "good")):
         expect(page.locator(f"{place} option:checked")).to_have_text(f"{arm} ({both})")
+
+
+def test_the_last_comparison_that_was_asked_for_is_shown(real: Live, open_page: OpenPage) -> None:
+    page = open_ready(open_page, real)
+    evaluate_only(page, "plain")
+    name = run_evaluation(page)
+    held: list[Route] = []
+    page.route("**/v1/evaluations/compare", lambda route: held.append(route), times=1)
+    choose_sides(page, baseline=f"plain, seed 0 ({name})", candidate=f"plain, seed 1 ({name})")
+    compare = page.get_by_role("button", name="Compare", exact=True)
+    with page.expect_request("**/v1/evaluations/compare"):
+        compare.click()
+    choose_sides(page, baseline=f"plain, seed 1 ({name})", candidate=f"plain, seed 0 ({name})")
+    compare.click()
+    said = "toy.plain.seed-0@100 less toy.plain.seed-1@100"
+    expect(page.locator("#comparison > .note")).to_contain_text(said)
+    with suppress(Error):  # The page has given up on the first one.
+        held[0].continue_()
+    expect(page.locator("#compare-status")).to_have_text("Compared one pair.")
+    expect(page.locator("#comparison > .note")).to_contain_text(said)
 
 
 def test_what_cannot_be_compared(real: Live, open_page: OpenPage) -> None:

@@ -103,6 +103,24 @@ def test_the_grid_follows_what_is_picked_until_it_is_touched(live: Live, open_pa
     ]
 
 
+def test_long_names_leave_room_for_the_boxes(open_page: OpenPage) -> None:
+    models = FixedModels()
+    (one,) = models.served.values()
+    models.served.clear()
+    for seed in (0, 1):
+        name = f"{'a-recipe-' * 6}.an_arm_{'with_a_long_name_' * 3}.seed-{seed}@1000000"
+        models.served[name] = replace(one, name=name, aliases=())
+    models.aliases = {}
+    with run_live(BigramEngine({"a": table(0)}), models) as live:
+        page = open_ready(open_page, live, width=390)
+        # Nothing has to be scrolled sideways, in the grid or around it.
+        assert (
+            page.locator("#evaluate-models .scroll").evaluate("(one) => one.scrollWidth - one.clientWidth")
+            == 0
+        )
+        assert_fits(page)
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_whole_rows_and_columns(live: Live, open_page: OpenPage, width: int) -> None:
     page = open_ready(open_page, live, width=width)

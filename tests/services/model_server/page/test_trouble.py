@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -46,6 +47,7 @@ def test_no_checkpoint(open_page: OpenPage) -> None:
         page = open_page(live.url)
         expect(page.locator("#notice")).to_contain_text("no checkpoint in the store yet")
         expect(page.locator("#send")).to_be_disabled()
+        expect(page.locator("#name-2")).to_be_empty()
         models.served.update(served)
         page.get_by_role("button", name="Look again").first.click()
         expect(page.locator("#send")).to_be_enabled()
@@ -56,6 +58,41 @@ def test_without_a_store_there_are_no_evaluations(open_page: OpenPage) -> None:
     with run_live(_slow(), FixedModels()) as live:
         page = open_page(live.url)
         expect(page.locator("#runs .failure")).to_contain_text("no store")
+
+
+def test_runs_that_were_found_stay_when_the_server_is_gone(open_page: OpenPage) -> None:
+    with run_live(_slow(), FixedModels(("a", "b"))) as live:
+        page = open_page(live.url)
+        page.route("**/v1/evaluations?*", lambda route: route.fulfill(body=listed("completed")), times=1)
+        page.get_by_role("button", name="Look again").click()
+        expect(page.locator("#runs .badge")).to_have_text("completed")
+    page.get_by_role("button", name="Look again").click()
+    expect(page.locator("#runs .failure")).to_contain_text("does not answer")
+    expect(page.locator("#runs .badge")).to_have_text("completed")
+    expect(page.locator("#compare-run")).to_be_enabled()
+
+
+def test_a_run_that_failed_says_why(open_page: OpenPage) -> None:
+    reason = "toy.a.seed-0@100: its weights are damaged"
+    with run_live(_slow(), FixedModels(("a", "b"))) as live:
+        page = open_page(live.url)
+        page.route("**/v1/evaluations?*", lambda route: route.fulfill(body=listed("failed", reason)))
+        page.route("**/results", lambda route: route.fulfill(body='{"results": []}'))
+        page.get_by_role("button", name="Look again").click()
+        page.get_by_role("button", name="Show run 01234567").click()
+        expect(page.locator("#run .status")).to_have_text("Failed: 1 of 2 questions.")
+        expect(page.locator("#run .failure")).to_have_text(reason)
+        expect(page.locator("#run")).to_contain_text("No checkpoint was finished")
+
+
+def listed(status: str, error: str | None = None) -> str:
+    """What a server that has one run answers when its runs are asked for."""
+    run = {
+        **{"id": "eval-0123456789abcdef", "object": "evaluation", "status": status, "owner": "one"},
+        **{"created": 1_700_000_000, "progress": {"done": 1, "total": 2}, "num_failed": 0, "error": error},
+        "models": [{"name": f"toy.{arm}.seed-0@100"} for arm in "ab"],
+    }
+    return json.dumps({"object": "list", "data": [run], "next": None})
 
 
 def test_too_much_at_once(open_page: OpenPage) -> None:
@@ -73,6 +110,10 @@ def test_too_much_at_once(open_page: OpenPage) -> None:
         page.get_by_role("button", name="Ask", exact=True).click()
         expect(page.locator(".answer .failure")).to_have_count(1)
         expect(page.locator(".answer .failure")).to_contain_text("Try again in")
+        text, failure = (
+            page.locator(f".answer:has(.failure) {one}").bounding_box() for one in (".text", ".failure")
+        )
+        assert text and failure and failure["y"] - (text["y"] + text["height"]) < 20
 
 
 def test_a_key_is_asked_for_and_kept_in_memory_only(open_page: OpenPage, tmp_path: Path) -> None:
