@@ -1,7 +1,7 @@
 """Puts a load on a model server, and states what came of it.
 
 `python -m bench.load --url http://127.0.0.1:8000 --model latest --concurrent 1 8 32 --seconds 20`; without
-`--url` it starts a server of its own over a random model of 10.5 M parameters. The table goes to stderr,
+`--url` it starts a server of its own over a random model of 10.6 M parameters. The table goes to stderr,
 everything as JSON to stdout. Closed loop: so many requests at once, the next when one has ended. With
 `--rate`: so many requests a second, however the server fares, each timed from when it was due.
 
@@ -31,7 +31,10 @@ WARM_REQUESTS = 8
 
 def main() -> None:
     """Measure, and state it."""
-    chosen = _parser().parse_args()
+    parser = _parser()
+    chosen = parser.parse_args()
+    if chosen.url is not None and chosen.overhead:
+        parser.error("--overhead needs the server's own engine beside it: leave out --url")
     if chosen.url is not None:
         found = _run(measure(chosen, chosen.url, None))
     else:
@@ -52,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--concurrent", type=int, nargs="*", default=[1, 8, 32], help="closed loops")
     parser.add_argument("--requests", type=int, help="of each closed loop, at the most")
     parser.add_argument("--seconds", type=float, default=10.0, help="in which requests are begun")
-    parser.add_argument("--rate", type=float, nargs="*", default=[], help="open loops, requests a second")
+    parser.add_argument(
+        "--rate", type=float, nargs="*", default=[], help="open loops instead, requests a second"
+    )
     parser.add_argument("--stream", action="store_true", help="continuations come as events")
     parser.add_argument("--mix", choices=("interactive", "scoring", "both"), default="interactive")
     parser.add_argument(

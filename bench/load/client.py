@@ -39,6 +39,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.num_served = 0
+        self.has_begun = False
         self._answer = Answer()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Answer] | None = None
@@ -51,6 +52,7 @@ class _Connection(asyncio.Protocol):
     async def ask(self, request: bytes) -> Answer:
         assert self._transport is not None
         self._answer = Answer()
+        self.has_begun = False
         self._parser = httptools.HttpResponseParser(self)
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -74,6 +76,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         assert self._parser is not None
+        self.has_begun = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -139,8 +142,9 @@ class Client:
                 try:
                     answer = await connection.ask(request)
                 except ConnectionError:
-                    # A server may close an idle connection just when it is used again.
-                    if connection.num_served > 1:
+                    # A server may close an idle connection just when it is used again. But half an answer is
+                    # a broken one, and to ask again would hide it.
+                    if connection.num_served > 1 and not connection.has_begun:
                         continue
                     raise
                 except BaseException:

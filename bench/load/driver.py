@@ -14,6 +14,7 @@ from bench.load.client import Answer, Client
 from bench.load.work import Ask
 
 TICK_SECONDS = 0.01
+END = b"\n\ndata: [DONE]\n\n"
 See = Callable[[Ask, Answer], None]
 """Is shown every request with its answer, as soon as that is whole."""
 
@@ -158,8 +159,8 @@ def _streamed(ask: Ask, answer: Answer, due: float) -> Sample:
     """Times are those of the pieces in which text came; how many tokens there were is told at the end."""
     times = [when for when, data in answer.pieces if b'"text":"' in data]
     whole = answer.body
-    *_, last, done, rest = whole.split(b"\n\n")
-    if done != b"data: [DONE]" or rest or b'"error"' in last:
+    *_, last = whole.removesuffix(END).split(b"\n\n")
+    if not whole.endswith(END) or b'"error"' in last:
         return Sample(ask.kind, "broken", answer.ended - due)
     tokens = int(orjson.loads(last.removeprefix(b"data: "))["usage"]["completion_tokens"])
     first = times[0] - due if times else None

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -137,6 +138,74 @@ def test_a_server_that_has_gone_is_no_answer_either(live: Live) -> None:
         return await Driver(gone, Work(ids, model="latest")).closed(2, requests=3)
 
     assert [one.outcome for one in asyncio.run(run()).samples] == ["refused"] * 3
+
+
+def test_half_an_answer_is_broken_and_not_asked_for_again() -> None:
+    whole = _whole(b'{"usage": {"completion_tokens": 1}}')
+    asked, outcomes = _against(whole, whole[:50])
+    assert (asked, outcomes) == (2, ["200", "broken"])
+
+
+def test_a_connection_that_is_closed_when_it_is_used_again_is_no_failure() -> None:
+    whole = _whole(b'{"usage": {"completion_tokens": 1}}')
+    asked, outcomes = _against(whole, b"", whole)
+    assert (asked, outcomes) == (3, ["200", "200"])
+
+
+def test_a_stream_that_ends_too_early_is_broken() -> None:
+    begun = b'data: {"choices": [{"text":"a"}]}\n\n'
+    _, outcomes = _against(_whole(b""), _whole(begun), stream=True)
+    assert outcomes == ["broken", "broken"]
+
+
+def _whole(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def _against(*answers: bytes, stream: bool = False) -> tuple[int, list[str]]:
+    """Ask two things of a server that says these, and hangs up after one that is not whole.
+
+    Returns:
+        How often it was asked, and what came of the two.
+    """
+    left = iter(answers)
+    asked = num_connections = 0
+    ended = asyncio.Semaphore(0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked, num_connections
+        num_connections += 1
+        while head := await _head(reader):
+            await reader.readexactly(int(head.partition(b"content-length: ")[2]))
+            asked += 1
+            answer = next(left, b"")
+            writer.write(answer)
+            if answer != _whole(answer.partition(b"\r\n\r\n")[2]):
+                break
+        writer.close()
+        await writer.wait_closed()
+        ended.release()
+
+    async def run() -> Stretch:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            work = Work(range(3, 200), model="latest", stream=stream)
+            try:
+                return await Driver(client, work).closed(1, requests=2)
+            finally:
+                client.close()
+                for _ in range(num_connections):
+                    await ended.acquire()
+
+    outcomes = [one.outcome for one in asyncio.run(run()).samples]
+    return asked, outcomes
+
+
+async def _head(reader: asyncio.StreamReader) -> bytes:
+    """A request's, whose last line tells how long its body is; nothing when the client has gone."""
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        return (await reader.readuntil(b"\r\n\r\n")).removesuffix(b"\r\n\r\n")
+    return b""
 
 
 def test_an_answer_that_is_late_is_given_up(live: Live) -> None:
