@@ -74,7 +74,6 @@ def create_app(
         settings=settings,
         engine=engine,
         models=models,
-        store=store,
         keys=None if settings.keys_file is None else KeyRing(settings.keys_file),
         admission=Admission(settings),
         metrics=Metrics(),

@@ -6,7 +6,6 @@ from typing import cast
 
 from starlette.requests import HTTPConnection
 
-from parable.store import ObjectStore
 from services.model_server.access.keys import KeyRing
 from services.model_server.admission import Admission
 from services.model_server.api.token_texts import TokenTexts
@@ -28,7 +27,6 @@ class Server:
         settings: What it was told.
         engine: Answers in token ids.
         models: Names, and the weights that they mean.
-        store: Where evaluations rest; None serves no evaluations.
         keys: Who may do what; None on a loopback address, where everyone may.
         admission: Queues before the engine.
         metrics: Counts.
@@ -36,12 +34,12 @@ class Server:
         jobs: Evaluations; None without a store.
         draining: Whether it is going down.
         num_active: Requests under way, health and metrics not counted.
+        body_bytes: Of the bodies of all requests under way.
     """
 
     settings: ServerSettings
     engine: Engine
     models: Models
-    store: ObjectStore | None
     keys: KeyRing | None
     admission: Admission
     metrics: Metrics
@@ -49,6 +47,7 @@ class Server:
     jobs: JobService | None = None
     draining: bool = False
     num_active: int = 0
+    body_bytes: int = 0
     _token_texts: OrderedDict[str, TokenTexts] = field(default_factory=OrderedDict)
 
     def drain(self) -> None:

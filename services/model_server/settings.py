@@ -91,7 +91,9 @@ class ServerSettings(BaseModel):
     """Evaluations that clients ask for."""
     max_body_bytes: int = Field(default=8 * 2**20, ge=1)
     body_seconds: float = Field(default=30.0, gt=0)
-    """How long a client may take to send its headers, and then its body."""
+    """How long a client may take to send its headers, and then its body; and to read on in an answer."""
+    max_connections: int = Field(default=8192, ge=1)
+    """Open at once, one more is answered with a 503. Fewer where the process may not open as many files."""
     keepalive_seconds: float = Field(default=15.0, gt=0)
     """Silence on a stream after which a comment is sent, so that nothing between cuts it."""
     drain_seconds: float = Field(default=30.0, ge=0)

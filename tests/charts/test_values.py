@@ -83,6 +83,12 @@ REFUSED = [
     ({"modelServer.drainSeconds": 45.5}, "give it 61 or more"),
     ({"modelServer.terminationGracePeriodSeconds": 44}, "give it 45 or more"),
     (
+        {"modelServer.cache.sizeLimit": "8Gi"},
+        "cache.bytes is 8589934592, which is not less than sizeLimit, 8Gi: the pod would be evicted",
+    ),
+    ({"modelServer.cache.sizeLimit": "8G"}, "which is not less than sizeLimit, 8G"),
+    ({"modelServer.cache.bytes": 11 * 2**30}, "cache.bytes is 11811160064, which is not less"),
+    (
         {"modelServer.rollout": {"maxSurge": 0, "maxUnavailable": 0}},
         "rollout.maxSurge and maxUnavailable are both 0: no pod could ever be replaced",
     ),
@@ -143,6 +149,11 @@ def test_a_monitor_needs_a_cluster_that_knows_it(helm: Helm) -> None:
 def test_just_enough_to_drain_is_enough(helm: Helm, changes: dict[str, Any]) -> None:
     named = {f"modelServer.{name}": value for name, value in changes.items()}
     assert template(helm, MINIMAL, named)[0] == 0
+
+
+@pytest.mark.parametrize("size", ["8589934593", "8388609Ki", "8193Mi", "9Gi", "1Ti", "8590M", "9G", "1T"])
+def test_a_cache_that_holds_more_than_is_kept(helm: Helm, size: str) -> None:
+    assert template(helm, MINIMAL, {"modelServer.cache.sizeLimit": size})[0] == 0
 
 
 def test_all_that_is_missing_is_told_at_once(helm: Helm) -> None:

@@ -29,6 +29,9 @@ told at once. (`helm lint` only remarks on it, so a chart can be linted without 
 {{- if gt $end (float64 $server.terminationGracePeriodSeconds) -}}
 {{- $wrong = append $wrong (printf "modelServer.terminationGracePeriodSeconds is %v: the pod would be killed while it drains. With preStopSeconds %v, drainSeconds %v and 10 for closing, give it %v or more." $server.terminationGracePeriodSeconds $server.preStopSeconds $server.drainSeconds (ceil $end)) -}}
 {{- end -}}
+{{- if ge (float64 $server.cache.bytes) (include "parable.bytes" $server.cache.sizeLimit | float64) -}}
+{{- $wrong = append $wrong (printf "modelServer.cache.bytes is %v, which is not less than sizeLimit, %v: the pod would be evicted before anything goes." (int64 $server.cache.bytes) $server.cache.sizeLimit) -}}
+{{- end -}}
 {{- if and $server.autoscaling.enabled (gt (int $server.autoscaling.minReplicas) (int $server.autoscaling.maxReplicas)) -}}
 {{- $wrong = append $wrong (printf "modelServer.autoscaling.minReplicas is %v, above maxReplicas, which is %v." $server.autoscaling.minReplicas $server.autoscaling.maxReplicas) -}}
 {{- end -}}

@@ -78,6 +78,13 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/* A size such as 10Gi, in bytes. */}}
+{{- define "parable.bytes" -}}
+{{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
+{{- $powers := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 -}}
+{{- mulf (regexFind "^[0-9]+" . | float64) (get (merge $units $powers) (regexFind "[A-Za-z]*$" .) | float64) -}}
+{{- end }}
+
 {{/* The port of a URL or of host:port, by its end or by its scheme. */}}
 {{- define "parable.port" -}}
 {{- $host := regexReplaceAll "^[a-z]+://" .address "" | splitList "/" | first -}}

@@ -1,7 +1,6 @@
 """What every request passes before its route: who calls, from which page, and how large a body."""
 
 import asyncio
-from typing import Any
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +14,8 @@ from services.model_server.telemetry.record import record_of
 
 CALLER = "parable.caller"
 """Where a connection's caller is found."""
+MOST_BODIES = 32
+"""So many of the largest size are held at once, or many more that are smaller."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _SECURITY_HEADERS = {
     "content-security-policy": (
@@ -64,7 +65,10 @@ class Guard:
         except ApiError as error:
             await error_response(scope, error)(scope, receive, send_safely)
             return
-        await self._app(scope, body, send_safely)
+        try:
+            await self._app(scope, body, send_safely)
+        finally:
+            self._server.body_bytes -= body.num_bytes
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -136,12 +140,13 @@ def _check_origin(scope: Scope, headers: Headers) -> None:
 
 
 class _LimitedBody:
-    """A body that may be neither too large nor too slow."""
+    """A body that may be neither too large nor too slow, nor one too many beside those of other requests."""
 
     def __init__(self, receive: Receive, server: Server, headers: Headers) -> None:
+        self.num_bytes = 0
         self._receive = receive
-        self._left = server.settings.max_body_bytes
-        self._limit = self._left
+        self._server = server
+        self._limit = server.settings.max_body_bytes
         self._complete = False
         self._end = asyncio.get_running_loop().time() + server.settings.body_seconds
         length = headers.get("content-length", "0")
@@ -156,10 +161,14 @@ class _LimitedBody:
                 message = await self._receive()
         except TimeoutError as error:
             raise _refuse(408, "The body did not come in time.") from error
-        self._left -= len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        self.num_bytes += size
+        self._server.body_bytes += size
         self._complete = not message.get("more_body", False)
-        if self._left < 0:
+        if self.num_bytes > self._limit:
             raise _refuse(413, self._too_large)
+        if self._server.body_bytes > MOST_BODIES * self._limit:
+            raise _refuse(503, "The server holds as many bodies as it can.", {"retry-after": "1"})
         return message
 
     @property
@@ -167,7 +176,6 @@ class _LimitedBody:
         return f"The body is larger than {self._limit:,} bytes. Split the request."
 
 
-def _refuse(status: int, message: str) -> Exception:
+def _refuse(status: int, message: str, headers: dict[str, str] | None = None) -> Exception:
     # FastAPI lets only its own kind through while it reads a body.
-    headers: Any = {"connection": "close"}
-    return HTTPException(status, message, headers)
+    return HTTPException(status, message, {"connection": "close", **(headers or {})})

@@ -35,7 +35,7 @@ class _Entry(BaseModel):
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
-    key: str | None = Field(default=None, min_length=16)
+    key: str | None = Field(default=None, min_length=16, pattern="^[!-~]*$")
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
     @model_validator(mode="after")
@@ -60,10 +60,7 @@ def read_keys(path: Path) -> tuple[_Key, ...]:
     Raises:
         UserError: it can't be read, holds no keys, or an entry is wrong; no part of a key is in the message.
     """
-    try:
-        return _parse(path.read_bytes(), path)
-    except OSError as error:
-        raise UserError(f"The keys file {path} can't be read: {error.strerror}.") from error
+    return _parse(_read(path), path)
 
 
 class KeyRing:
@@ -81,8 +78,9 @@ class KeyRing:
         """
         self._path = path
         self._clock = clock
-        self._keys = read_keys(path)
-        self._content = path.read_bytes()
+        # Read once: a file that changes in between would be taken for one that is known.
+        self._content = _read(path)
+        self._keys = _parse(self._content, path)
         self._looked = clock()
 
     def caller(self, key: str) -> Caller | None:
@@ -112,18 +110,28 @@ class KeyRing:
             logger.info("%d keys read from %s", len(self._keys), self._path)
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"The keys file {path} can't be read: {error.strerror}.") from error
+
+
 def _parse(content: bytes, path: Path) -> tuple[_Key, ...]:
     try:
         # JSON is YAML too.
-        entries = _ENTRIES.validate_python(yaml.safe_load(content))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        plain = yaml.safe_load(content)
+    except (yaml.YAMLError, ValueError) as error:
+        # A date that is none is a ValueError, as is what is no UTF-8.
         raise UserError(f"The keys file {path} is neither YAML nor JSON.") from error
+    try:
+        entries = _ENTRIES.validate_python(plain)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(
             f"The keys file {path} is wrong at {place}: {first['msg']}. It lists entries with a name, scopes "
-            f"({', '.join(Scope)}) and either key (16 characters or more) or sha256."
+            f"({', '.join(Scope)}) and either key (16 characters or more, ASCII without spaces) or sha256."
         ) from error
     if not entries:
         raise UserError(f"The keys file {path} holds no key.")

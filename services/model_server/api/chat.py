@@ -17,6 +17,7 @@ from services.model_server.api.disconnect import unless_gone
 from services.model_server.api.entry import Ticket, enter
 from services.model_server.api.errors import invalid
 from services.model_server.api.logprobs import chat_logprobs
+from services.model_server.api.long_texts import work_on_text
 from services.model_server.api.plan import Plan, plan_chat
 from services.model_server.api.schemas.chat import (
     AnswerMessage,
@@ -52,11 +53,9 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 async def chat(request: Request, body: ChatRequest) -> Response:
     """Answer a conversation. A special token that is written in a message is plain text there."""
     stream = bool(body.stream)
-
-    async def make_plan(served: ServedModel) -> Plan:
-        return _plan(body, served)
-
-    ticket = await unless_gone(request, enter(request, body.model, make_plan, stream=stream))
+    ticket = await unless_gone(
+        request, enter(request, body.model, lambda served: _plan(body, served), stream=stream)
+    )
     answer = _Answer(ticket, body)
     if stream:
         keepalive = ticket.server.settings.keepalive_seconds
@@ -64,14 +63,16 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     return await unless_gone(request, answer.whole())
 
 
-def _plan(body: ChatRequest, served: ServedModel) -> Plan:
+async def _plan(body: ChatRequest, served: ServedModel) -> Plan:
     limits = {body.max_tokens, body.max_completion_tokens} - {None}
     if len(limits) > 1:
         raise invalid("max_tokens and max_completion_tokens are one setting, and differ.", "max_tokens")
     if body.top_logprobs is not None and not body.logprobs:
         raise invalid("top_logprobs is told with log-probabilities: set logprobs to true.", "top_logprobs")
     top = (body.top_logprobs or 0) if body.logprobs else None
-    return plan_chat(body, render_chat(served, body.messages), served, limit=body.limit, top=top)
+    length = sum(len(message.text) for message in body.messages)
+    ids = await work_on_text(length, lambda: render_chat(served, body.messages))
+    return plan_chat(body, ids, served, limit=body.limit, top=top)
 
 
 @dataclass(slots=True)

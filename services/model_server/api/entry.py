@@ -11,6 +11,7 @@ from services.model_server.api.continuations import Continuations
 from services.model_server.api.errors import ApiError, invalid
 from services.model_server.api.plan import Plan
 from services.model_server.engine.base import DeadlineExceededError
+from services.model_server.engine.checks import MOST_LOGPROBS
 from services.model_server.models.base import ServedModel
 from services.model_server.server import Server, server_of
 from services.model_server.telemetry.record import RequestRecord, record_of
@@ -63,6 +64,13 @@ async def enter(
     async with AsyncExitStack() as stack:
         served = await lease(server, stack, name, record)
         plan = await make_plan(served)
+        if plan.num_logprobs > MOST_LOGPROBS:
+            raise invalid(
+                f"The answer could hold {plan.num_logprobs:,} log-probabilities; {MOST_LOGPROBS:,} are "
+                "possible. Split the request, or ask for fewer.",
+                "logprobs",
+                "never_fits",
+            )
         record.request_class, record.stream = plan.request_class, stream
         record.prompt_tokens = sum(map(len, plan.prompts))
         if server.settings.log_prompts:

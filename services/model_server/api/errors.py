@@ -182,7 +182,7 @@ def _from_http(error: HTTPException, request: Request) -> ApiError:
         case 400:
             return invalid("The body could not be read as JSON.", code="invalid_json")
         case status:
-            code = "body_too_large" if status == 413 else None
+            code = {413: "body_too_large", 503: "overloaded"}.get(status)
             return ApiError(status, str(error.detail), code=code, headers=headers)
 
 

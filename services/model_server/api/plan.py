@@ -1,12 +1,12 @@
 """From what a client asks to what an engine is asked: texts become ids, and what can't be is refused."""
 
-import asyncio
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from parable.inference.codec import END
 from services.model_server.api.errors import invalid
+from services.model_server.api.long_texts import work_on_text
 from services.model_server.api.schemas.common import Decoding, TokenOrText
 from services.model_server.api.schemas.completions import CompletionRequest, Prompt
 from services.model_server.engine.base import BestOf, RequestClass, SafeBeam, Sampling
@@ -14,8 +14,6 @@ from services.model_server.models.base import ServedModel
 
 MOST_CHOICES = 1024
 """Choices of one request, over all of its prompts."""
-_LONG_TEXT = 20_000
-"""Characters from which on a text is encoded beside the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,17 @@ class Plan:
             case None:
                 pass
         return read + len(self.prompts) * paths * self.sampling.max_tokens
+
+    @property
+    def num_logprobs(self) -> int:
+        """Log-probabilities that the answer may hold, those that it repeats for each draw included."""
+        found = 0
+        if self.scoring is not None:
+            found += sum(map(len, self.prompts)) * self.draws * (1 + self.scoring.top)
+        if self.sampling is not None and self.sampling.top_logprobs is not None:
+            each = self.sampling.max_tokens * (1 + self.sampling.top_logprobs)
+            found += len(self.prompts) * self.draws * each
+        return found
 
 
 async def plan_completion(body: CompletionRequest, served: ServedModel) -> Plan:
@@ -186,13 +195,6 @@ def with_control(ids: tuple[int, ...], control: str | None, served: ServedModel)
     return (end, token, *(ids[1:] if ids[:1] == (end,) else ids))
 
 
-async def encode(served: ServedModel, text: str, *, parse_specials: bool) -> tuple[int, ...]:
-    """Ids of a text, without holding up others over a long one."""
-    if len(text) < _LONG_TEXT:
-        return served.codec.encode(text, parse_specials=parse_specials)
-    return await asyncio.to_thread(served.codec.encode, text, parse_specials=parse_specials)
-
-
 def check_vocabulary(ids: Iterable[int], served: ServedModel, param: str) -> None:
     """Refuse ids that the model lacks."""
     wrong = next((token for token in ids if token >= served.facts.vocabulary), None)
@@ -212,7 +214,7 @@ async def _read_prompts(body: CompletionRequest, served: ServedModel) -> tuple[t
 
 async def _read_prompt(prompt: Prompt, body: CompletionRequest, served: ServedModel) -> tuple[int, ...]:
     if isinstance(prompt, str):
-        ids = await encode(served, prompt, parse_specials=True)
+        ids = await work_on_text(len(prompt), lambda: served.codec.encode(prompt, parse_specials=True))
     else:
         check_vocabulary(prompt, served, "prompt")
         ids = prompt

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import orjson
@@ -76,8 +76,9 @@ class EventStream(Response):
         headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         try:
-            async for data in self._alive():
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+            async with aclosing(self._alive()) as alive:
+                async for data in alive:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
         except (ApiError, EngineError) as error:
             await self._fail(scope, send, as_api_error(error))
         except Exception as error:
@@ -105,6 +106,9 @@ class EventStream(Response):
                     following.cancel()
                     with suppress(asyncio.CancelledError, StopAsyncIteration):
                         await following
+                elif not following.cancelled():
+                    # Asked for, or asyncio complains that nobody did where this was cancelled with it.
+                    following.exception()
             yield data
 
 

@@ -12,7 +12,8 @@ from parable.inference.codec import END
 from services.model_server.access.scopes import Scope, needs
 from services.model_server.api.entry import lease
 from services.model_server.api.errors import ApiError
-from services.model_server.api.plan import check_vocabulary, encode
+from services.model_server.api.long_texts import work_on_text
+from services.model_server.api.plan import check_vocabulary
 from services.model_server.api.schemas.errors import declared
 from services.model_server.api.schemas.tokenization import (
     DetokenizeAnswer,
@@ -33,11 +34,7 @@ router = APIRouter(tags=["Tokens"])
 async def tokenize(request: Request, body: TokenizeRequest) -> Response:
     """Ids of a text, by the default model's tokenizer where none is named."""
     async with _leased(request, body.model) as served:
-        ids = await encode(served, body.prompt, parse_specials=True)
-        if body.add_special_tokens and END in served.codec.specials:
-            ids = (served.codec.specials[END], *ids)
-        written = [served.codec.token(token) or "" for token in ids] if body.return_token_strs else None
-        answer = TokenizeAnswer(len(ids), served.facts.max_length, list(ids), written)
+        answer = await work_on_text(len(body.prompt), lambda: _tokenized(served, body))
     return Response(orjson.dumps(answer), media_type="application/json")
 
 
@@ -48,8 +45,7 @@ async def tokenize(request: Request, body: TokenizeRequest) -> Response:
 async def detokenize(request: Request, body: DetokenizeRequest) -> Response:
     """The text of ids, special tokens written out."""
     async with _leased(request, body.model) as served:
-        check_vocabulary(body.tokens, served, "tokens")
-        answer = DetokenizeAnswer(served.codec.decode(body.tokens))
+        answer = await work_on_text(len(body.tokens), lambda: _detokenized(served, body))
     return Response(orjson.dumps(answer), media_type="application/json")
 
 
@@ -75,6 +71,19 @@ async def tokenizer_info(
             chat_template=served.chat_template,
         )
     return Response(orjson.dumps(answer), media_type="application/json")
+
+
+def _tokenized(served: ServedModel, body: TokenizeRequest) -> TokenizeAnswer:
+    ids = served.codec.encode(body.prompt, parse_specials=True)
+    if body.add_special_tokens and END in served.codec.specials:
+        ids = (served.codec.specials[END], *ids)
+    written = [served.codec.token(token) or "" for token in ids] if body.return_token_strs else None
+    return TokenizeAnswer(len(ids), served.facts.max_length, list(ids), written)
+
+
+def _detokenized(served: ServedModel, body: DetokenizeRequest) -> DetokenizeAnswer:
+    check_vocabulary(body.tokens, served, "tokens")
+    return DetokenizeAnswer(served.codec.decode(body.tokens))
 
 
 @asynccontextmanager

@@ -50,23 +50,25 @@ class Tracing:
 
         parent = TraceContextTextMapPropagator().extract(dict(headers))
         with self._tracer.start_as_current_span("request", context=parent, kind=SpanKind.SERVER) as span:
-            yield
-            span.update_name(f"{record.method} {record.route}")
-            told = {
-                "http.request.method": record.method,
-                "http.route": record.route,
-                "gen_ai.request.model": record.model,
-                "gen_ai.usage.input_tokens": record.prompt_tokens,
-                "gen_ai.usage.output_tokens": record.generation_tokens,
-                "gen_ai.response.finish_reasons": tuple(record.finish),
-                "parable.request_id": record.request_id,
-                "parable.weights": record.weights,
-                "parable.queue_seconds": record.queue_seconds,
-                "error.type": record.error,
-            }
-            for name, value in told.items():
-                if value is not None:
-                    span.set_attribute(name, value)
+            try:
+                yield
+            finally:
+                span.update_name(f"{record.method} {record.route}")
+                told = {
+                    "http.request.method": record.method,
+                    "http.route": record.route,
+                    "gen_ai.request.model": record.model,
+                    "gen_ai.usage.input_tokens": record.prompt_tokens,
+                    "gen_ai.usage.output_tokens": record.generation_tokens,
+                    "gen_ai.response.finish_reasons": tuple(record.finish),
+                    "parable.request_id": record.request_id,
+                    "parable.weights": record.weights,
+                    "parable.queue_seconds": record.queue_seconds,
+                    "error.type": record.error,
+                }
+                for name, value in told.items():
+                    if value is not None:
+                        span.set_attribute(name, value)
 
     def close(self) -> None:
         """Send what is left."""

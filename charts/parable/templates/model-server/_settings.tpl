@@ -24,6 +24,7 @@
   "jobs" (include "parable.modelServer.group" $server.jobs | fromJson)
   "max_body_bytes" $server.maxBodyBytes
   "body_seconds" $server.bodySeconds
+  "max_connections" $server.maxConnections
   "keepalive_seconds" $server.keepaliveSeconds
   "drain_seconds" $server.drainSeconds
   "log_level" $server.logLevel

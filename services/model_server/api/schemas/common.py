@@ -1,6 +1,5 @@
 """What several requests have in common."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -157,8 +156,3 @@ class Usage:
 
 
 Finish = Literal["stop", "length"]
-
-
-def only_neutral(names: Sequence[str]) -> str:
-    """Says in the description which fields must be null, empty or their default."""
-    return "Accepted only as null or as the value that means nothing: " + ", ".join(names) + "."

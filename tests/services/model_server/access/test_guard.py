@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
 from services.model_server import ServerSettings
+from services.model_server.access.guard import MOST_BODIES
 from services.model_server.access.keys import LOOK_SECONDS
 from services.model_server.access.scopes import Scope, needs_of
 from tests.services.model_server.doubles import BigramEngine, FixedModels, table
@@ -234,6 +236,21 @@ def test_one_that_does_not_come_is_not_waited_for(live: Live) -> None:
             b"content-length: 100\r\n\r\n{"
         )
         assert raw.recv(12) == b"HTTP/1.1 408"
+
+
+def test_all_bodies_together_have_a_bound_and_are_let_go_with_their_requests(live: Live) -> None:
+    port = urlsplit(live.url).port
+    head = b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10000\r\n\r\n"
+    raws = [socket.create_connection(("127.0.0.1", port)) for _ in range(MOST_BODIES + 1)]
+    for raw in raws:
+        raw.sendall(head + b"{" * 9_900)
+    statuses = Counter(raw.recv(12)[-3:] for raw in raws)
+    for raw in raws:
+        raw.close()
+    assert set(statuses) == {b"408", b"503"}
+    assert live.server.body_bytes == 0
+    with live.client() as client:
+        assert client.post("/v1/completions", json=ASK).status_code == 200
 
 
 def test_under_v2_too(live: Live) -> None:

@@ -77,7 +77,24 @@ def test_while_keys_overlap_both_are_the_same_owner_s(tmp_path: Path) -> None:
     assert ring.caller("alice-has-a-long-key") == ring.caller("alice-has-a-newer-key")
 
 
-@pytest.mark.parametrize("content", [None, "", "- name: [", "[]"])
+def test_a_file_that_changes_while_it_is_first_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys"
+    read = Path.read_bytes
+
+    def read_and_replace(self: Path) -> bytes:
+        found = read(self)
+        path.write_text(json.dumps([{**ALICE, "key": "alice-has-a-newer-key"}]))
+        return found
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_replace)
+    ring, clock = _ring(path, ALICE)
+    clock.now += LOOK_SECONDS
+    assert ring.caller("alice-has-a-newer-key") == Caller("alice", frozenset({Scope.INFER}))
+
+
+@pytest.mark.parametrize("content", [None, "", "- name: [", "[]", "- name: 2024-13-45"])
 def test_a_broken_file_changes_nothing(
     tmp_path: Path, content: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -97,6 +114,8 @@ def test_a_broken_file_changes_nothing(
         ([], "holds no key"),
         ("text", "wrong at the file"),
         ([{**ALICE, "key": "short"}], "0.key"),
+        ([{**ALICE, "key": "alice-has-a-long-key\n"}], "0.key"),
+        ([{**ALICE, "key": "älice-has-a-long-key"}], "0.key"),
         ([{**ALICE, "scopes": []}], "0.scopes"),
         ([{**ALICE, "scopes": ["root"]}], "0.scopes"),
         ([{**ALICE, "sha256": "0" * 64}], "either key or sha256"),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Message, Scope
 
 from services.model_server import ServerSettings
+from services.model_server.api.sse import EventStream
 from services.model_server.engine.base import EngineRestartedError
+from services.model_server.telemetry.record import RequestRecord
 from tests.services.model_server.api.conftest import SAYING
 from tests.services.model_server.doubles import BigramEngine, FixedModels, table
 from tests.services.model_server.live import Live, run_live
@@ -110,3 +114,36 @@ def test_a_failure_midway_is_an_event_and_the_last_but_done(slow: tuple[Live, Bi
     assert (blank, done, end) == ("", "data: [DONE]", "")
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "engine_restarted"
     assert answer.status_code == 200
+
+
+def test_a_stream_that_ends_while_its_comment_is_not_taken_lets_go_of_all_it_holds() -> None:
+    told: list[str] = []
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        try:
+            await asyncio.Event().wait()
+            yield b""
+        finally:
+            told.append("closed")
+
+    async def release() -> None:
+        told.append("released")
+
+    async def run() -> None:
+        blocked = asyncio.Event()
+
+        async def receive() -> Message:
+            await blocked.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                blocked.set()
+                await asyncio.Event().wait()
+
+        scope: Scope = {}
+        RequestRecord("a").put(scope)
+        await EventStream(events(), release=release, keepalive_seconds=0.001)(scope, receive, send)
+
+    asyncio.run(run())
+    assert told == ["closed", "released"]

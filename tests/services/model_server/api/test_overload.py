@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 
 import httpx
+import pytest
 
 from services.model_server import ServerSettings
 from services.model_server.engine.base import RequestClass
@@ -62,3 +63,20 @@ def test_what_can_never_fit_is_refused_for_good() -> None:
     with run_live(BigramEngine({"a": table(0)}), FixedModels(), settings) as live, live.client() as client:
         response = client.post("/v1/completions", json={**ASK, "n": 100})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "never_fits")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/completions", {"prompt": [[1] * 120] * 600, "echo": True, "logprobs": 20, "max_tokens": 1}),
+        ("/v1/completions", {"prompt": [[1] * 120] * 8, "n": 128, "prompt_logprobs": 20}),
+        ("/v1/completions", {"prompt": ["A tale"] * 8, "n": 128, "max_tokens": 120, "logprobs": 20}),
+    ],
+)
+def test_an_answer_that_no_memory_would_hold_is_refused(path: str, fields: dict[str, object]) -> None:
+    engine = BigramEngine({"a": table(0)})
+    with run_live(engine, FixedModels()) as live, live.client() as client:
+        response = client.post(path, json={"model": "latest", **fields})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "never_fits")
+    assert response.json()["error"]["param"] == "logprobs"
+    assert engine.requests == []

@@ -32,14 +32,14 @@ def test_a_request_is_a_span_under_its_caller_s() -> None:
     with HTTPServer(("127.0.0.1", 0), Collector) as collector:
         threading.Thread(target=collector.serve_forever).start()
         settings = ServerSettings(otlp_endpoint=f"http://127.0.0.1:{collector.server_port}/v1/traces")
-        with (
-            run_live(BigramEngine({"a": table(0)}), FixedModels(), settings) as live,
-            live.client() as client,
-        ):
+        engine = BigramEngine({"a": table(0)})
+        with run_live(engine, FixedModels(), settings) as live, live.client() as client:
             trace = "0af7651916cd43dd8448eb211c80319c"
             ask = {"model": "latest", "prompt": "The AI", "max_tokens": 2, "temperature": 0}
             headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
             assert client.post("/v1/completions", json=ask, headers=headers).status_code == 200
+            engine.failure = ZeroDivisionError("a fault")
+            assert client.post("/v1/completions", json=ask).status_code == 500
         collector.shutdown()
     spans = [
         span
@@ -48,8 +48,10 @@ def test_a_request_is_a_span_under_its_caller_s() -> None:
         for scope in resource.scope_spans
         for span in scope.spans
     ]
-    (span,) = [span for span in spans if span.name == "POST /v1/completions"]
+    span, broken = [span for span in spans if span.name == "POST /v1/completions"]
     assert span.trace_id.hex() == trace
+    assert broken.status.code == broken.status.STATUS_CODE_ERROR
+    assert "toy.a.seed-0@100" in {one.value.string_value for one in broken.attributes}
     told = {one.key: one.value for one in span.attributes}
     assert told["gen_ai.request.model"].string_value == "toy.a.seed-0@100"
     assert told["gen_ai.usage.input_tokens"].int_value == 2
