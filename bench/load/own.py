@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
+from typing import Any
 
 from bench.models import MODELS, make_model
 from parable.artifact import Artifact, Blueprint, ProductWriter, build
@@ -35,21 +36,24 @@ class Own:
         folder: Its model's files.
         num_threads: Of its engine.
         seconds_to_ready: From its start.
+        process: The server.
     """
 
     url: str
     folder: Path
     num_threads: int
     seconds_to_ready: float
+    process: "subprocess.Popen[bytes]"
 
 
 @contextmanager
-def own_server(num_threads: int, *, model: str = "llama-10m") -> Iterator[Own]:
+def own_server(num_threads: int, *, model: str = "llama-10m", **settings: Any) -> Iterator[Own]:
     """A server over random weights, until the block ends.
 
     Args:
         num_threads: of its engine.
         model: one of `bench.models.MODELS`.
+        settings: more of `ServerSettings`' fields.
 
     Raises:
         RuntimeError: it did not get ready.
@@ -59,24 +63,19 @@ def own_server(num_threads: int, *, model: str = "llama-10m") -> Iterator[Own]:
         make_checkpoint(root / "model", model, num_threads)
         store = LocalStore(root / "store")
         seal(store, root / "model")
-        settings = ServerSettings(
-            port=free_port(),
-            metrics_port=None,
-            store=str(root / "store"),
-            cache=root / "cache",
-            num_threads=num_threads,
-        )
-        (root / "settings.json").write_text(settings.model_dump_json())
+        told: dict[str, Any] = {"port": free_port(), "metrics_port": None, **settings}
+        told |= {"store": str(root / "store"), "cache": str(root / "cache"), "num_threads": num_threads}
+        (root / "settings.json").write_text(ServerSettings(**told).model_dump_json())
         command = [sys.executable, "-m", "pipelines.command", "serve"]
         command += ["--settings", str(root / "settings.json")]
         with (root / "server.log").open("wb") as log:
             begin = time.perf_counter()
             process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-        url = f"http://127.0.0.1:{settings.port}"
+        url = f"http://127.0.0.1:{told['port']}"
         try:
             if not _wait_until_ready(process, url):
                 raise RuntimeError(f"the server did not get ready:\n{(root / 'server.log').read_text()}")
-            yield Own(url, root / "model", num_threads, time.perf_counter() - begin)
+            yield Own(url, root / "model", num_threads, time.perf_counter() - begin, process)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
