@@ -104,6 +104,13 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True, name="watch parent").start()
 
 
+def give_memory_back() -> None:
+    """Return to the system what was freed, where the C library keeps it for later (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def num_usable_cpus() -> int:
     """Cores that this process may use, by affinity and by the cgroup's quota; at least 1."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -174,3 +176,21 @@ def children() -> list[int]:
         if int(rest[1]) == me and rest[0] != "Z" and b"spawn_main" in command:
             found.append(int(stat.parent.name))
     return found
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only glibc keeps what is freed, and can be told to let go"
+)
+def test_memory_that_was_freed_goes_back_to_the_system() -> None:
+    program = """
+import psutil
+from parable.process import give_memory_back
+blocks = [bytearray(50_000) for _ in range(2_000)]
+last = blocks[-1]  # Above all the others in the heap, which can't shrink while it is there.
+blocks.clear()
+before = psutil.Process().memory_info().rss
+give_memory_back()
+print(before - psutil.Process().memory_info().rss)
+"""
+    freed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
+    assert int(freed) > 80_000_000

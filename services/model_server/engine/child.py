@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parable.process import die_with_parent, num_usable_cpus
+from parable.process import die_with_parent, give_memory_back, num_usable_cpus
 from services.model_server.engine.base import GenerateRequest, ModelFacts, ScoreRequest
 from services.model_server.engine.iterations import IterationCounter
 from services.model_server.engine.loader import Loader
@@ -57,6 +57,7 @@ class Child:
         self._loader = Loader(self._load)
         self._iterations = IterationCounter()
         self._last_beat = 0.0
+        self._has_rested = True
 
     def run(self) -> None:
         """Work until the server has gone (EOFError)."""
@@ -64,15 +65,25 @@ class Child:
         while True:
             works = self._batcher.has_work and not self._connection.clogged
             patience = LOAD_POLL_SECONDS if self._loader.busy else self._options.beat_seconds
-            for frame in self._connection.receive(0.0 if works else patience):
+            frames = self._connection.receive(0.0 if works else patience)
+            if not works and not frames:
+                self._rest()
+            for frame in frames:
                 self._take(frame)
             self._take_loaded()
             if self._batcher.has_work and not self._connection.clogged:
+                self._has_rested = False
                 events = self._batcher.step()
                 self._iterations.note(events.num_tokens)
                 self._tell(events)
             if time.monotonic() - self._last_beat >= self._options.beat_seconds:
                 self._beat()
+
+    def _rest(self) -> None:
+        """Nothing has come for a while: what a burst took need not stay with this process."""
+        if not self._has_rested and not self._loader.busy:
+            give_memory_back()
+            self._has_rested = True
 
     def _take(self, frame: Frame) -> None:
         match frame.pop("do"):

@@ -72,8 +72,8 @@ def until_listed(client: httpx.Client, expected: set[str]) -> None:
 def test_a_run_is_followed_through_a_kill_to_its_end(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / ".parable")
     arguments = [str(QUICKSTART), *small_settings(write_passages(tmp_path / "texts"))]
-    # Long enough that a kill meets it halfway.
-    arguments += ["--set", "training.tokens=262144"]
+    # Long enough that it is halfway too when the last worker has noticed the kill.
+    arguments += ["--set", "training.tokens=786432"]
     with served(store.root, tmp_path) as client:
         assert listed(client) == set()
         run = StartedRun(arguments, tmp_path, store.root)

@@ -40,7 +40,7 @@ class Scale:
         distinct: Different requests of each kind, whose answers are known beforehand.
         items: Of the evaluation, in each cell.
         growth: Bytes by which each process may be larger after the overload than after the one before. The
-            shorter that was, the less it has seen of the largest batches, whose room is kept.
+            shorter that was, the less it has seen of the largest batches.
     """
 
     seconds: float
@@ -64,10 +64,10 @@ class Scale:
 
 
 SHORT = Scale(
-    seconds=5.0, warm_seconds=2.0, capacity_seconds=2.0, queue=16, distinct=5, items=2, growth=2**26
+    seconds=5.0, warm_seconds=2.0, capacity_seconds=2.0, queue=16, distinct=5, items=2, growth=2**25
 )
 MINUTE = Scale(
-    seconds=60.0, warm_seconds=10.0, capacity_seconds=5.0, queue=48, distinct=12, items=12, growth=2**25
+    seconds=60.0, warm_seconds=10.0, capacity_seconds=5.0, queue=48, distinct=12, items=12, growth=2**24
 )
 
 

@@ -121,7 +121,7 @@ def test_a_client_that_leaves_ends_its_request_in_vllm(vllm: Live) -> None:
     """One whose answer vLLM streams in time: on few cores it may write nothing until all is made."""
     engine = vllm.server.engine
     assert isinstance(engine, VllmEngine)
-    body = {"model": "latest", "prompt": TEXTS[0], "max_tokens": 4000, "n": 4, "stream": True}
+    body = {"model": "latest", "prompt": TEXTS[0], "max_tokens": 4000, "stream": True}
     body["banned_tokens"] = [END]
     for _ in range(real_vllm.MOST_TRIES):
         before = real_vllm.beat(engine).num_steps
@@ -129,8 +129,8 @@ def test_a_client_that_leaves_ends_its_request_in_vllm(vllm: Live) -> None:
             next(response.iter_lines())
             begun = real_vllm.beat(engine).num_steps - before
         _until(lambda: not real_vllm.beat(engine).busy)
-        if begun < 4000:
+        if begun < 2000:
             break
-    assert begun < 4000
-    assert real_vllm.beat(engine).num_steps < before + 2 * 4000
+    assert begun < 2000
+    assert real_vllm.beat(engine).num_steps < before + 4000  # To its end, a token and a step each: 8,000.
     assert engine.health.restarts == 0
