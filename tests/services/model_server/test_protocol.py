@@ -6,7 +6,7 @@ import json
 import resource
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from http.client import HTTPResponse
 
@@ -18,6 +18,7 @@ from services.model_server.engine.base import RequestClass
 from services.model_server.protocol import MOST_FRAME_BYTES, most_connections
 from tests.services.model_server.doubles import BigramEngine, FixedModels, table
 from tests.services.model_server.live import Live, run_live
+from tests.support.waiting import until
 
 MOST = 3
 SPARE = 64
@@ -34,9 +35,9 @@ def live() -> Iterator[Live]:
 @pytest.fixture(autouse=True)
 def unharmed(live: Live) -> Iterator[None]:
     """Each test finds all connections free, and leaves them so."""
-    _until(lambda: _num_connections(live) == 0)
+    until(lambda: _num_connections(live) == 0, seconds=20)
     yield
-    _until(lambda: _num_connections(live) == 0)
+    until(lambda: _num_connections(live) == 0, seconds=20)
 
 
 def test_one_connection_too_many_is_told_so_and_health_is_answered_on_it(live: Live) -> None:
@@ -50,7 +51,7 @@ def test_one_connection_too_many_is_told_so_and_health_is_answered_on_it(live: L
             assert another.recv(1) == b""
         with _connected(live) as probe:
             assert _ask(probe, "/health/live").status == 200
-    _until(lambda: _num_connections(live) == 0)
+    until(lambda: _num_connections(live) == 0, seconds=20)
     with _connected(live) as another:
         assert _ask(another, "/v1/models").status == 200
 
@@ -92,8 +93,8 @@ def test_who_does_not_read_an_answer_does_not_keep_its_place(live: Live) -> None
     )
     with _connected(live, buffer=4096) as connection:
         connection.sendall(head + body)
-        _until(lambda: live.server.num_active == 1)
-        _until(lambda: live.server.num_active == 0)
+        until(lambda: live.server.num_active == 1, seconds=20)
+        until(lambda: live.server.num_active == 0, seconds=20)
         assert live.server.admission.num_running(RequestClass.INTERACTIVE) == 0
         assert isinstance(live.server.models, FixedModels) and live.server.models.num_leases == 0
         with suppress(ConnectionError):
@@ -151,10 +152,3 @@ def _ask(connection: socket.socket, path: str) -> HTTPResponse:
 
 def _num_connections(live: Live) -> int:
     return len(live.web.server_state.connections)
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)

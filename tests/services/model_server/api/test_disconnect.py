@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import httpx
@@ -19,6 +19,7 @@ from services.model_server.telemetry.record import RequestRecord
 from tests.services.model_server.api.conftest import SAYING
 from tests.services.model_server.doubles import BigramEngine, FixedModels, table
 from tests.services.model_server.live import Live, run_live
+from tests.support.waiting import until
 
 LONG = {"model": "latest", "prompt": "A tale", "max_tokens": 100, "seed": 1}
 CHAT = {"model": "latest", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 50, "seed": 1}
@@ -31,13 +32,6 @@ def slow() -> Iterator[tuple[Live, BigramEngine]]:
     settings = ServerSettings(keepalive_seconds=0.004)
     with run_live(engine, FixedModels(), settings) as live:
         yield live, engine
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +64,8 @@ def test_when_the_client_hangs_up_the_work_ends(
             with pytest.raises(httpx.ReadTimeout):
                 client.post(path, json=body, timeout=0.1)
     num = 2 if body.get("n") else 1
-    _until(lambda: engine.num_open == 0 and engine.num_cancelled == num)
-    _until(lambda: live.server.models.num_leases == 0)  # type: ignore[attr-defined]
+    until(lambda: engine.num_open == 0 and engine.num_cancelled == num, seconds=5)
+    until(lambda: live.server.models.num_leases == 0, seconds=5)  # type: ignore[attr-defined]
     assert live.server.num_active == 0
 
 
@@ -80,7 +74,7 @@ def test_a_stop_string_ends_the_work_too(slow: tuple[Live, BigramEngine]) -> Non
     with live.client() as client:
         asked = {"model": "latest", "prompt": "The AI", "max_tokens": 50, "stop": " to", "temperature": 0}
         assert client.post("/v1/completions", json=asked).json()["choices"][0]["text"] == " chose"
-    _until(lambda: engine.num_cancelled == 1)
+    until(lambda: engine.num_cancelled == 1, seconds=5)
 
 
 def test_tokens_come_as_they_are_made_and_silence_is_filled(slow: tuple[Live, BigramEngine]) -> None:

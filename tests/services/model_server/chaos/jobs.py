@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from tests.services.model_server.chaos.world import PLAIN, until
+from tests.services.model_server.chaos.world import PLAIN
+from tests.support.waiting import until
 
 JOB: dict[str, Any] = {
     "model": PLAIN,

@@ -17,7 +17,8 @@ import pytest
 from parable.store import LocalStore
 from services.model_server.jobs.options import JobOptions
 from tests.services.model_server.chaos import jobs
-from tests.services.model_server.chaos.world import PLAIN, Serving, serving, until
+from tests.services.model_server.chaos.world import PLAIN, Serving, serving
+from tests.support.waiting import until
 
 ASK: dict[str, Any] = {"model": PLAIN, "prompt": "The AI chose", "max_tokens": 120, "temperature": 0}
 JOB = {**jobs.JOB, "tasks": [{"name": "world", "items_per_cell": 30, "perplexity_documents": 40}]}

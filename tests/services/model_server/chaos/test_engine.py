@@ -14,7 +14,8 @@ import openai
 import pytest
 
 from services.model_server.settings import ServerSettings
-from tests.services.model_server.chaos.world import PLAIN, Serving, until
+from tests.services.model_server.chaos.world import PLAIN, Serving
+from tests.support.waiting import until
 
 NUM_RUNNING = ServerSettings().interactive.running_requests
 NUM_WAITING = 32

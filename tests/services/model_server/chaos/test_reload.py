@@ -14,9 +14,10 @@ import pytest
 
 from parable.artifact import Artifact
 from parable.store import LocalStore
-from tests.services.model_server.chaos.world import PLAIN, Serving, serving, until
+from tests.services.model_server.chaos.world import PLAIN, Serving, serving
 from tests.services.model_server.models.serving import MODEL_BYTES
 from tests.services.model_server.support import damage, model_files, point, seal
+from tests.support.waiting import until
 
 LENGTH = 100
 ASK: dict[str, Any] = {"model": PLAIN, "prompt": "The AI chose", "max_tokens": LENGTH, "temperature": 0}

@@ -13,9 +13,10 @@ import httpx
 from parable.store.minio import MinioStore
 from services.model_server.jobs.options import JobOptions
 from tests.services.model_server.chaos import jobs
-from tests.services.model_server.chaos.world import OTHER, PLAIN, Serving, serving, until
+from tests.services.model_server.chaos.world import OTHER, PLAIN, Serving, serving
 from tests.services.model_server.support import two_models
 from tests.support.minio_server import MinioServer
+from tests.support.waiting import until
 
 ASK: dict[str, Any] = {"model": PLAIN, "prompt": "The AI chose", "max_tokens": 20, "temperature": 0}
 OUTAGE_SECONDS = 3.0

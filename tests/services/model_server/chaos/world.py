@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.model_server import ServerSettings
 from services.model_server.engine.options import EngineOptions
 from tests.services.model_server.chaos.program import Told
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).resolve().parents[4]
 PLAIN, OTHER = "toy.plain.seed-0", "toy.other.seed-0"
 START_SECONDS = 120.0
-PATIENCE_SECONDS = 60.0
 IDLE = {
     'parable_num_requests_running{class="interactive"}': 0.0,
     'parable_num_requests_running{class="evaluation"}': 0.0,
@@ -176,19 +176,6 @@ def serving(
             yield found
         finally:
             _end(process)
-
-
-def until(
-    condition: Callable[[], bool],
-    tell: Callable[[], object] = lambda: "it did not come to that",
-    *,
-    seconds: float = PATIENCE_SECONDS,
-) -> None:
-    """Return when a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, tell()
-        time.sleep(0.01)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

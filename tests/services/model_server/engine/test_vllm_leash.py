@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from services.model_server.engine.vllm.process import LEASH
+from tests.support.waiting import until
 
 PATIENCE_SECONDS = 20.0
 # A server with a process below it, as vLLM has, which it leaves alone when it is killed.
@@ -38,13 +37,6 @@ def _end(leash: subprocess.Popen[bytes]) -> int:
         return leash.wait(PATIENCE_SECONDS)
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def _is_gone(pid: int) -> bool:
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
@@ -56,7 +48,7 @@ def _family(tmp_path: Path, setting: str = "") -> tuple[subprocess.Popen[bytes],
     """A leash with its command and that command's child."""
     told = tmp_path / "pid"
     leash = _start(sys.executable, "-c", FAMILY.format(setting), str(told))
-    _until(lambda: told.exists() and bool(told.read_text()))
+    until(lambda: told.exists() and bool(told.read_text()), seconds=PATIENCE_SECONDS)
     (server,) = psutil.Process(leash.pid).children()
     return leash, server.pid, int(told.read_text())
 
@@ -105,9 +97,9 @@ def test_all_end_when_the_holder_is_killed(tmp_path: Path) -> None:
             f"import subprocess; subprocess.Popen({command!r}, stdin=subprocess.PIPE).wait()",
         ]
     )
-    _until(lambda: told.exists() and bool(told.read_text()))
+    until(lambda: told.exists() and bool(told.read_text()), seconds=PATIENCE_SECONDS)
     family = psutil.Process(holder.pid).children(recursive=True)
     assert len(family) == 3
     holder.kill()
     holder.wait()
-    _until(lambda: all(_is_gone(one.pid) for one in family))
+    until(lambda: all(_is_gone(one.pid) for one in family), seconds=PATIENCE_SECONDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from services.model_server.engine.vllm.engine import VllmEngine
 from tests.services.model_server.engine import real_vllm
 from tests.services.model_server.live import Live, run_app
 from tests.services.model_server.support import end_run, point, seal
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, real_vllm.needs_vllm, pytest.mark.timeout(900)]
 PATIENCE_SECONDS = 400.0
@@ -59,15 +59,8 @@ def vllm(store: LocalStore, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         store=store.uri, cache=tmp_path_factory.mktemp("vllm"), engine="vllm", vllm=real_vllm.options()
     )
     with real_vllm.little_memory(), run_app(build_app(settings), until="/health/live") as live:
-        _until(lambda: live.server.not_ready() is None)
+        until(lambda: live.server.not_ready() is None, seconds=PATIENCE_SECONDS)
         yield live
-
-
-def _until(condition: Any) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def _ask(live: Live, body: dict[str, Any]) -> httpx.Response:
@@ -128,7 +121,7 @@ def test_a_client_that_leaves_ends_its_request_in_vllm(vllm: Live) -> None:
         with vllm.client() as client, client.stream("POST", "/v1/completions", json=body) as response:
             next(response.iter_lines())
             begun = real_vllm.beat(engine).num_steps - before
-        _until(lambda: not real_vllm.beat(engine).busy)
+        until(lambda: not real_vllm.beat(engine).busy, seconds=PATIENCE_SECONDS)
         if begun < 2000:
             break
     assert begun < 2000

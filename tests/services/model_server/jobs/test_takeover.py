@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from parable.store.minio import MinioStore
 from tests.services.model_server.jobs import example
 from tests.support.minio_server import MinioServer
 from tests.support.process import answers, end, free_port, spawn
+from tests.support.waiting import until
 
 BODY: dict[str, Any] = {
     "models": ["toy.plain.seed-0", "toy.good.seed-0"],
@@ -52,13 +53,6 @@ def servers(store: ObjectStore, minio: MinioServer, folder: Path, count: int) ->
         ]
 
 
-def until(ask: Callable[[], bool], *, seconds: float = 200) -> None:
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.01)
-
-
 def view(client: httpx.Client, name: str) -> dict[str, Any]:
     answer = client.get(f"/v1/evaluations/{name}")
     answer.raise_for_status()
@@ -86,23 +80,23 @@ def test_a_job_whose_server_is_killed_ends_as_if_nothing_had_been(
         # The second looks away for a moment, so that the first has the job for certain.
         os.kill(second.pid, signal.SIGSTOP)
         name = submit(one, "disturbed")
-        until(lambda: view(one, name)["status"] == "running")
+        until(lambda: view(one, name)["status"] == "running", seconds=200)
         os.kill(second.pid, signal.SIGCONT)
-        until(lambda: view(two, name)["progress"]["done"] >= 40)
+        until(lambda: view(two, name)["progress"]["done"] >= 40, seconds=200)
         assert view(two, name)["status"] == "running"
         first.kill()
         first.wait()
         before = view(two, name)["progress"]["done"]
         assert 40 <= before < NUM_QUESTIONS
         killed = time.monotonic()
-        until(lambda: "claims/000002.json" in left(store, name))
+        until(lambda: "claims/000002.json" in left(store, name), seconds=200)
         followed = time.monotonic() - killed
         assert followed > example.QUICK.expire_seconds - example.QUICK.renew_seconds - 0.2
-        until(lambda: view(two, name)["status"] == "completed")
+        until(lambda: view(two, name)["status"] == "completed", seconds=200)
         assert view(two, name)["progress"] == {"done": NUM_QUESTIONS, "total": NUM_QUESTIONS}
 
         undisturbed = submit(two, "undisturbed")
-        until(lambda: view(two, undisturbed)["status"] == "completed")
+        until(lambda: view(two, undisturbed)["status"] == "completed", seconds=200)
         rows = [row for model in BODY["models"] for row in all_rows(two, name, model)]
     disturbed, expected = left(store, name), left(store, undisturbed)
     claims = [key for key in disturbed if key.startswith("claims/")]
