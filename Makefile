@@ -29,6 +29,8 @@ HELM_MODULE := helm.sh/helm/v4/cmd/helm@v4.3.1
 export UV_PYTHON_DOWNLOADS := never
 # Ray would give each worker an environment of its own wherever it finds uv above it.
 export RAY_ENABLE_UV_RUN_RUNTIME_ENV := 0
+# A run is some twenty processes, and where this is set each compiles torch, Ray and kfp anew.
+unexport PYTHONDONTWRITEBYTECODE
 ifneq ($(MINIO),)
 export PARABLE_MINIO := $(MINIO)
 endif

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.architecture.source_tree import ROOT
 
 HEAVY = {"torch", "ray", "transformers", "kfp", "pyarrow", "numpy"}
 PARABLE = Path(sys.executable).parent / "parable"
-_HELP_BUDGET_SECONDS = 0.5
 
 
 def test_the_command_imports_nothing_heavy() -> None:
@@ -25,13 +25,16 @@ def test_the_command_imports_nothing_heavy() -> None:
 
 
 def test_help_answers_at_once() -> None:
-    assert min(_help_seconds() for _ in range(5)) < _HELP_BUDGET_SECONDS
+    """Sooner than that of a command that does nothing, as its library makes it: on any machine."""
+    nothing = [sys.executable, "-c", "import typer; typer.run(lambda: None)", "--help"]
+    pairs = [(_seconds([PARABLE, "--help"]), _seconds(nothing)) for _ in range(5)]
+    assert min(ours for ours, _ in pairs) < min(plain for _, plain in pairs)
 
 
-def _help_seconds() -> float:
+def _seconds(command: Sequence[str | Path]) -> float:
     start = time.perf_counter()
     subprocess.run(
-        [PARABLE, "--help"],
+        command,
         cwd=ROOT,
         env=os.environ | {"NO_COLOR": "1"},
         stdout=subprocess.DEVNULL,

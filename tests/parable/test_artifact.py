@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parable.artifact import (
@@ -86,7 +86,6 @@ class TestIdentity:
             with pytest.raises(ValueError, match="JSON"):
                 _ = replace(WORLD, config=config).artifact
 
-    @settings(deadline=None)
     @given(st.from_regex(r"[a-z]{1,9}", fullmatch=True), st.from_regex(r"[0-9a-f]{1,20}", fullmatch=True))
     def test_a_key_parses_back(self, kind: str, name: str) -> None:
         artifact = Artifact(kind, name)
@@ -362,7 +361,6 @@ plain = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(config=plain, summary=st.dictionaries(st.text(), plain, max_size=3))
 def test_a_manifest_reads_back(config: Any, summary: dict[str, Any]) -> None:
     blueprint = Blueprint("corpora", "test", 1, config, {"input": WORLD.artifact})

@@ -81,13 +81,12 @@ def corpus(
     return CorpusReader(Product(store, build(store, Blueprint("corpora", "test", 1, {}), make)))
 
 
-@settings(deadline=None)
 @given(rows=st.lists(documents, max_size=5))
 def test_rows_come_back_from_a_table(rows: list[Document]) -> None:
     assert list(from_table(read_parquet(write_parquet(to_table(rows))))) == rows
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(documents, max_size=5))
 def test_rows_come_back_from_a_product(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Document]

@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -17,6 +18,7 @@ from parable.lease import Claim, Lease, _claim, _newest, lease_folder
 from parable.store import LocalStore, ObjectStore, open_store
 from tests.parable.programs import start
 from tests.support.minio_server import MinioServer
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 KEY = "corpora/abc"
 FOLDER = "leases/corpora-abc/"
@@ -152,15 +154,27 @@ def test_a_silent_holder_elsewhere_is_followed_when_its_time_is_over(
 def test_a_holder_elsewhere_that_renews_is_waited_for(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parable.lease, "EXPIRE_SECONDS", 1.0)
+    clock, looks = 0.0, 0
+
+    def look_again(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        time.sleep(0.001)
+
+    def wait_for_two_looks() -> None:
+        """The second of them began after this did."""
+        before = looks
+        until(lambda: looks >= before + 2 or waiting.done())
+
+    monkeypatch.setattr(parable.lease, "time", SimpleNamespace(monotonic=lambda: clock, sleep=look_again))
     store.put(f"{FOLDER}000000.json", foreign())
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(Lease.acquire, store, KEY)
-        began = time.monotonic()
-        renewals = 0
-        while time.monotonic() - began < 1.5:
-            renewals += 1
+        for renewals in range(1, 5):
             store.put(f"{FOLDER}000000.json", foreign(renewals=renewals))
+            wait_for_two_looks()
+            clock += 0.9 * parable.lease.EXPIRE_SECONDS
+            wait_for_two_looks()
             assert not waiting.done()
         store.delete(f"{FOLDER}000000.json")
         waiting.result().release()
@@ -176,17 +190,17 @@ def test_a_lease_that_says_nothing_holds_nothing(store: ObjectStore, content: by
 
 def test_a_lease_is_renewed(store: ObjectStore) -> None:
     with Lease.acquire(store, KEY):
-        first = store.get(f"{FOLDER}000000.json")
-        deadline = time.monotonic() + 10
-        while (newest := store.get(f"{FOLDER}000000.json")) == first and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert orjson.loads(newest) == orjson.loads(first) | {"renewals": 1}
+        first = orjson.loads(store.get(f"{FOLDER}000000.json"))
+        until(lambda: store.get(f"{FOLDER}000000.json") != readable_json(first))
+        newest = orjson.loads(store.get(f"{FOLDER}000000.json"))
+        assert newest["renewals"] > first["renewals"]
+        assert newest | {"renewals": 0} == first | {"renewals": 0}
 
 
 def test_who_was_followed_is_told_and_leaves_the_other_alone(store: ObjectStore) -> None:
     lease = Lease.acquire(store, KEY)
     store.put(f"{FOLDER}000001.json", foreign())
-    assert lease._lost.wait(5)
+    assert lease._lost.wait(PATIENCE_SECONDS)
     with pytest.raises(
         UserError, match=r"Another process took over leases/corpora-abc/ .* run the same command"
     ):
@@ -195,7 +209,11 @@ def test_who_was_followed_is_told_and_leaves_the_other_alone(store: ObjectStore)
     assert keys(store) == [f"{FOLDER}000001.json"]
 
 
-def test_a_claim_that_proves_too_late_takes_nothing_from_a_holder(store: ObjectStore) -> None:
+def test_a_claim_that_proves_too_late_takes_nothing_from_a_holder(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slowly the store takes a claim back, the holder does not look twice at the same one.
+    monkeypatch.setattr(parable.lease, "POLL_SECONDS", PATIENCE_SECONDS)
     with Lease.acquire(store, KEY) as lease:
         for number in range(20):
             assert _claim(store, FOLDER, f"late {number}", after=Claim(5, foreign())) is None

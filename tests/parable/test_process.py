@@ -14,15 +14,11 @@ from parable.errors import UserError
 from parable.process import is_running, map_in_processes, num_usable_cpus, own_name, pid_space, start_ticks
 from tests.parable import programs
 from tests.parable.programs import start
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
-def ends(pid: int, started: int, *, within_seconds: float = 10) -> bool:
-    deadline = time.monotonic() + within_seconds
-    while time.monotonic() < deadline:
-        if not is_running(pid, started):
-            return True
-        time.sleep(0.01)
-    return False
+def wait_for_the_end_of(pid: int, started: int) -> None:
+    until(lambda: not is_running(pid, started), lambda: f"process {pid} is still there")
 
 
 class TestDieWithParent:
@@ -34,7 +30,7 @@ class TestDieWithParent:
         assert is_running(child, started)
         parent.kill()
         parent.wait()
-        assert ends(child, started)
+        wait_for_the_end_of(child, started)
         parent.stdout.close()
 
     def test_a_run_that_is_gone_takes_its_tasks_along(self) -> None:
@@ -48,13 +44,13 @@ class TestDieWithParent:
         assert task.poll() is None
         run.kill()
         run.wait()
-        assert task.wait(timeout=10) == 1
+        assert task.wait(PATIENCE_SECONDS) == 1
         run.stdout.close()
         task.stdout.close()
 
     def test_who_comes_too_late_for_its_run_ends_at_once(self) -> None:
         late = start("sleeper", **{parable.process.LIFELINE_VARIABLE: "99999999:123"})
-        assert late.wait(timeout=10) == 1
+        assert late.wait(PATIENCE_SECONDS) == 1
         assert late.stdout is not None
         late.stdout.close()
 
@@ -65,7 +61,8 @@ class TestDieWithParent:
         started = [start_ticks(child) for child in children]
         mapper.kill()
         mapper.wait()
-        assert all(ends(child, ticks) for child, ticks in zip(children, started, strict=True))
+        for child, ticks in zip(children, started, strict=True):
+            wait_for_the_end_of(child, ticks)
         mapper.stdout.close()
 
     def test_interrupted_while_its_children_work_it_leaves_none(self) -> None:
@@ -74,7 +71,7 @@ class TestDieWithParent:
         children = [int(mapper.stdout.readline()) for _ in range(2)]
         started = [start_ticks(child) for child in children]
         mapper.send_signal(signal.SIGINT)
-        assert mapper.wait(timeout=10) == -signal.SIGINT
+        assert mapper.wait(PATIENCE_SECONDS) == -signal.SIGINT
         assert [is_running(*child) for child in zip(children, started, strict=True)] == [False, False]
         mapper.stdout.close()
 
@@ -156,7 +153,7 @@ def test_a_killed_but_unreaped_process_is_gone() -> None:
     process = start("sleeper")
     ticks = start_ticks(process.pid)
     process.kill()
-    assert ends(process.pid, ticks)
+    wait_for_the_end_of(process.pid, ticks)
     assert start_ticks(process.pid) == 0
     process.wait()
     assert process.stdout is not None

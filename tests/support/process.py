@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,15 +19,22 @@ from pathlib import Path
 
 IN_CI = os.environ.get("CI", "").lower() == "true"
 
+_SAY_SECONDS = 120.0
+_HANDED_OUT_TO_NOBODY = range(20_000, 30_000)
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that was free a moment ago, and that no system hands out by itself.
+
+    So nothing takes it by chance: neither before a server is there, nor while one is down.
+    """
+    while True:
+        port = secrets.choice(_HANDED_OUT_TO_NOBODY)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def spawn(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
@@ -44,6 +53,15 @@ def spawn(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> subpr
             stderr=subprocess.STDOUT,
             preexec_fn=die_with_parent if _LIBC is not None else None,
         )
+
+
+def said(process: subprocess.Popen[bytes], log: Path, pattern: str) -> str:
+    """The group of a pattern in what a process has said, as soon as it has; a port that it chose, say."""
+    deadline = time.monotonic() + _SAY_SECONDS
+    while (found := re.search(pattern, log.read_text(errors="replace"))) is None:
+        assert time.monotonic() < deadline and process.poll() is None, log.read_text(errors="replace")
+        time.sleep(0.02)
+    return found[1]
 
 
 def answers(process: subprocess.Popen[bytes], url: str, *, timeout_seconds: float) -> bool:

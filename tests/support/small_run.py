@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,11 +19,17 @@ import psutil
 import pytest
 
 from parable.progress import JournalFollower
+from tests.support.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "recipes" / "quickstart.yaml"
 PARABLE = str(Path(sys.executable).with_name("parable"))
 TIMEOUT_SECONDS = 240.0
+RAY_AGENT = re.compile(r"ray::(Dashboard|RuntimeEnv)Agent")
+MARK = {"RUN_OF_TESTS": secrets.token_hex(8)}
+"""In the environment of whatever these tests start."""
+_agents: list[psutil.Process] = []
+"""Those of runs that were ended: they have overwritten their environment with their name."""
 WORDS = (
     "the of and a to in is it that was for on are with as they be at one have this from by word but what "
     "some we can out other were all there when up use your how said an each she which do their "
@@ -72,7 +81,7 @@ def small_settings(texts: Path) -> list[str]:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment, as wide as a terminal and without its store."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PARABLE_", "AWS_"))}
-    return {**kept, "COLUMNS": "200", "PYTHONWARNINGS": "default", **(extra or {})}
+    return {**kept, **MARK, "COLUMNS": "200", "PYTHONWARNINGS": "default", **(extra or {})}
 
 
 def parable(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Finished:
@@ -132,20 +141,41 @@ class StartedRun:
         return [me, *me.children(recursive=True)]
 
     def end(self, number: signal.Signals) -> list[psutil.Process]:
-        """Send the command a signal; the processes that are left two minutes later.
+        """Send the command a signal; the processes that are left when they should be gone.
 
-        All of ours are gone at once; Ray's own agents look for their parent every few seconds.
+        Not among them are Ray's two agents, which after a kill try for a minute to tell its head, which has
+        died too: who waits for `left_behind` to be empty has waited for all.
         """
         family = self.family()
+        agents = [one for one in family if RAY_AGENT.fullmatch(command_line(one))]
+        _agents.extend(agents)
         self.process.send_signal(number)
-        self.process.wait(20)
-        _, alive = psutil.wait_procs(family, timeout=120)
+        self.process.wait(PATIENCE_SECONDS)
+        _, alive = psutil.wait_procs(set(family) - set(agents), timeout=PATIENCE_SECONDS)
         return list(alive)
 
     @property
     def output(self) -> str:
         """What it has said."""
         return self._log.read_text()
+
+
+def command_line(process: psutil.Process) -> str:
+    """What a process was started as, or calls itself; nothing of one that has ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline()).strip()
+    return ""
+
+
+def left_behind() -> list[psutil.Process]:
+    """Processes that these tests started, through however many others, and that are still there."""
+    return [one for one in psutil.process_iter() if one in _agents or _is_marked(one)]
+
+
+def _is_marked(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(MARK.items() <= process.environ().items())
+    return False
 
 
 def with_suppress_wait(process: subprocess.Popen[bytes]) -> None:

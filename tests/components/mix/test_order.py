@@ -1,6 +1,7 @@
 import time
 from collections import Counter
 from itertools import accumulate
+from timeit import repeat
 
 import numpy as np
 import pytest
@@ -82,10 +83,10 @@ def test_the_order_is_the_same_however_it_is_asked_for(
 def test_a_row_far_out_is_found_at_once() -> None:
     of = phase([source("a", 900_000_001, 3277), source("b", 77_777, 819)], 2 * 10**9)
     of.locate(5)  # What is the same for every row of a phase is made once.
-    start = time.process_time()
-    found = of.locate(10**9)
-    assert time.process_time() - start < 0.05
-    assert found == (0, 13_682_831)
+    far = iter(range(10**9, 2 * 10**9, 10**8))
+    # `repeat` keeps the garbage collector out, which would go through what other tests have left.
+    assert min(repeat(lambda: of.locate(next(far)), timer=time.process_time, number=1)) < 0.05
+    assert of.locate(10**9) == (0, 13_682_831)
 
 
 def test_epochs_and_blocks_have_orders_of_their_own() -> None:

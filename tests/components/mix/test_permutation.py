@@ -1,4 +1,6 @@
 import time
+from itertools import count
+from timeit import repeat
 
 import numpy as np
 from hypothesis import given
@@ -47,9 +49,12 @@ def test_neighbours_part() -> None:
 
 def test_a_place_far_out_is_found_in_milliseconds() -> None:
     permute(np.array([1]), 10, ("warm",))
-    start = time.process_time()
-    permute(np.array([10**15]), 10**16, ("cold",))
-    assert time.process_time() - start < 0.05
+    keys = count()
+    # `repeat` keeps the garbage collector out, which would count what other tests have left.
+    times = repeat(
+        lambda: permute(np.array([10**15]), 10**16, ("cold", next(keys))), timer=time.process_time, number=1
+    )
+    assert min(times) < 0.05
 
 
 def test_golden() -> None:

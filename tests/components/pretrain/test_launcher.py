@@ -69,7 +69,7 @@ class Driver:
             time.sleep(0.05)
         raise AssertionError(f"the run ended or is too slow: {self.result(5)}")
 
-    def assert_gone(self, timeout_seconds: float = 20) -> None:
+    def assert_gone(self, timeout_seconds: float = 120) -> None:
         psutil.wait_procs(self.processes(), timeout=timeout_seconds)
         assert [one.cmdline() for one in self.processes()] == []
 

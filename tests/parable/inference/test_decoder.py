@@ -26,6 +26,10 @@ def test_equals_the_model_token_by_token(kind: str) -> None:
     assert (some - states[[3, 49]]).abs().max() < 1e-5
 
 
+def test_every_architecture_that_is_listed_is_among_them() -> None:
+    assert {type(trained.model(kind)).__name__ for kind in trained.KINDS} == set(SUPPORTED)
+
+
 @pytest.mark.parametrize("kind", ["bloom", "mamba"])
 def test_another_architecture_is_refused_by_name(kind: str) -> None:
     model = tiny.model(kind)

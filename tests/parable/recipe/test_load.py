@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from parable.errors import UserError
@@ -149,7 +149,6 @@ def test_anchors_and_merges_are_yaml_too() -> None:
     assert parse_recipe(text.encode(), "R").arms["dosed"].title == "Plain"
 
 
-@settings(deadline=None)
 @given(title=st.text(), description=st.text(), threshold=st.floats(allow_nan=False, allow_infinity=False))
 def test_a_recipe_travels_as_json(title: str, description: str, threshold: float) -> None:
     plain = good().to_plain() | {"title": title, "description": description}

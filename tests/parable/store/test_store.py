@@ -281,7 +281,7 @@ def test_a_store_says_where_it_is_and_nothing_else(store: ObjectStore) -> None:
         assert repr(store) == f"MinioStore('{store.uri}')"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=200), start=st.integers(0, 250), length=st.integers(0, 250))
 def test_a_range_is_a_slice(store: ObjectStore, data: bytes, start: int, length: int) -> None:
     store.put("data", data)
