@@ -7,14 +7,21 @@ else, and its name says so. What needs two values is None where there is one.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from parable.canonical import canonical_json, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 POWER = 0.8
 NUM_RESAMPLES = 2000
+DRAWN_AT_ONCE = 2**18
+"""Items that the bootstrap draws before it sums them up."""
 _LARGE_NONCENTRALITY = 1e4
 
 
@@ -178,14 +185,25 @@ def item_interval(
     mean = float((value * weight).sum() / weight.sum())
     if value.size == 1:
         return Interval(mean, None, None)
-    seed = int(digest(canonical_json(["item_interval", *key])), 16)
-    drawn = np.random.Generator(np.random.Philox(seed % 2**128)).integers(
-        value.size, size=(NUM_RESAMPLES, value.size)
-    )
-    total = weight[drawn].sum(1)
-    means = (value * weight)[drawn].sum(1)[total > 0] / total[total > 0]
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    means = []
+    for drawn in resamples(value.size, key=("item_interval", *key)):
+        total = weight[drawn].sum(1)
+        means.append((value * weight)[drawn].sum(1)[total > 0] / total[total > 0])
+    low, high = np.quantile(np.concatenate(means), [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(mean, float(low), float(high))
+
+
+def resamples(num_items: int, *, key: Sequence[str | int]) -> "Iterator[NDArray[np.int64]]":
+    """The items of all `NUM_RESAMPLES` bootstrap resamples, (R, N), a few resamples at a time.
+
+    All together would take hundreds of megabytes for ten thousand items. How many come at once changes none.
+    """
+    import numpy as np
+
+    generator = np.random.Generator(np.random.Philox(int(digest(canonical_json(list(key))), 16) % 2**128))
+    step = max(1, DRAWN_AT_ONCE // num_items)
+    for start in range(0, NUM_RESAMPLES, step):
+        yield generator.integers(num_items, size=(min(step, NUM_RESAMPLES - start), num_items))
 
 
 def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:

@@ -1,6 +1,7 @@
 """Seeds are the unit: what the intervals promise, and what they hold in simulated experiments."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from parable import statistics
 from parable.statistics import (
     Interval,
     detection_floor,
@@ -141,3 +143,28 @@ def test_item_intervals_are_keyed_and_weighted() -> None:
     assert item_interval([0.4], key=()) == Interval(0.4, None, None)
     with pytest.raises(ValueError, match="no item counts"):
         item_interval([0.4], weights=[0.0], key=())
+
+
+def test_the_bootstrap_of_ten_thousand_items_takes_little_memory() -> None:
+    values = _experiments(1)[:, 0].tolist() * 2 + [0.5] * 2000
+    tracemalloc.start()
+    try:
+        item_interval(values, weights=[2.0] * len(values), key=("cell", 0))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(values) == 10_000
+    assert most < 20e6
+
+
+@pytest.mark.parametrize("num_items", [2, 7, 300])
+def test_what_the_bootstrap_draws_does_not_depend_on_how_many_are_drawn_at_once(
+    num_items: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = _experiments(1)[:num_items, 0].tolist()
+    weights = [float(number % 3) for number in range(num_items)]  # Some resamples of few weigh nothing.
+    found = []
+    for at_once in (1, 1000, 10**9):
+        monkeypatch.setattr(statistics, "DRAWN_AT_ONCE", at_once)
+        found.append(item_interval(values, weights=weights, key=("cell", 0)))
+    assert found[0] == found[1] == found[2]

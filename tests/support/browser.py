@@ -16,9 +16,10 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.support.process import IN_CI
+from tests.support.waiting import PATIENCE_SECONDS
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
@@ -29,6 +30,7 @@ _ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
+_PATIENCE_MS = 1000 * PATIENCE_SECONDS
 _LOCAL_SCHEMES = frozenset({"file", "data", "blob", "about"})
 _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
@@ -76,6 +78,7 @@ def browser() -> Iterator[Browser]:
     program = find_chromium()
     if program is None:
         (pytest.fail if IN_CI else pytest.skip)(MISSING)
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=list(_ARGUMENTS))
         yield chromium
@@ -106,6 +109,7 @@ def opening_pages(browser: Browser) -> Iterator[OpenPage]:
     def open_it(target: str | Path, *, width: int = 1280, height: int = 800) -> Page:
         context = browser.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
+        context.set_default_timeout(_PATIENCE_MS)
         context.route("**/*", keep_inside)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(f"threw: {error}"))

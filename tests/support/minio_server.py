@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -142,6 +143,11 @@ class MinioServer:
         self._process.kill()
         self._process.wait()
         self._process = None
+
+    def freeze(self) -> None:
+        """Let it take connections and answer nothing more."""
+        assert self._process is not None, "not running"
+        self._process.send_signal(signal.SIGSTOP)
 
     def new_bucket(self) -> str:
         """Make a bucket that nobody else knows, and return its name."""

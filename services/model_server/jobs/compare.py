@@ -9,22 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from components.evaluate import Row
-from parable.canonical import canonical_json, digest
 from parable.statistics import (
-    NUM_RESAMPLES,
     Interval,
     detection_floor,
     equivalence_bound,
     holm,
     paired_difference,
+    resamples,
     t_interval,
 )
 from services.model_server.jobs.products import ITEMS_ONLY
 
 SEEDS = "seeds"
 PERPLEXITY = "perplexity"
-DRAWN_AT_ONCE = 2**18
-"""Items that the bootstrap draws before it sums them up."""
 Cell = tuple[str, str, int, str]
 """Metric, entity, distance, trait."""
 
@@ -81,19 +78,13 @@ def paired_items(
     difference = float(second - first)
     if len(names) == 1:
         return Interval(difference, None, None)
-    seed = int(digest(canonical_json(["paired_items", *key])), 16)
-    generator = np.random.Generator(np.random.Philox(seed % 2**128))
-    difference_R = np.empty(NUM_RESAMPLES)
-    # A few at a time: of ten thousand documents all resamples together would take hundreds of megabytes.
-    step = max(1, DRAWN_AT_ONCE // len(names))
-    for start in range(0, NUM_RESAMPLES, step):
-        part_R = difference_R[start : start + step]
-        drawn_RN = generator.integers(len(names), size=(len(part_R), len(names)))
+    parts = []
+    for drawn_RN in resamples(len(names), key=("paired_items", *key)):
         first_R, second_R = (
             (v * w)[drawn_RN].sum(1) / w[drawn_RN].sum(1) for v, w in zip(value_SN, weight_SN, strict=True)
         )
-        part_R[:] = second_R - first_R
-    low, high = np.quantile(difference_R, [(1 - confidence) / 2, (1 + confidence) / 2])
+        parts.append(second_R - first_R)
+    low, high = np.quantile(np.concatenate(parts), [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(difference, float(low), float(high))
 
 

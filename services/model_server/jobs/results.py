@@ -46,6 +46,9 @@ class Results:
         while number < unit.num_requests and len(rows) < limit:
             entries = await self._part(unit, number // size)
             if entries is None:
+                end = await self._desk.end(unit.job)
+                if end is not None and end.state != "completed":
+                    return RowPage(unit.job.id, "evaluation.rows", unit.num_requests, rows, None)
                 break
             first = number % size
             taken = entries[first : first + limit - len(rows)]

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from parable.errors import UserError
 from parable.store import AlreadyExistsError, NotFoundError, ObjectInfo, ObjectStore
 from services.model_server.jobs.errors import StoreDownError
+from services.model_server.store_threads import StoreThreads
 
 NUM_THREADS = 8
 DOWN = "The store of evaluations can't be reached now. Nothing is lost; ask again in a few seconds."
@@ -24,7 +24,7 @@ class Shelf:
         self._store = store
         self._patience = patience_seconds
         # Threads of its own: those that hang in an outage hold up nobody else.
-        self._threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="evaluations")
+        self._threads = StoreThreads(NUM_THREADS, "evaluations")
 
     @property
     def store(self) -> ObjectStore:
@@ -33,7 +33,7 @@ class Shelf:
 
     def close(self) -> None:
         """Take no more; a thread that hangs in an outage is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.end()
 
     async def put_new(self, key: str, data: bytes) -> bool:
         """Write an object that is to be written once; False where it is there already."""

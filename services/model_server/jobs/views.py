@@ -102,7 +102,8 @@ class ResultPage:
 class RowPage:
     """Rows of a unit in the order of its questions; `next` is the `after` of the next page, null on the last.
 
-    While the job runs, a page may be shorter than was asked, or empty with a `next`.
+    While the job runs, a page may be shorter than was asked, or empty with a `next`. Of a job that was
+    cancelled or failed, the last page is where its rows end.
     """
 
     id: str

@@ -19,6 +19,8 @@ from services.model_server.jobs.working import Working, write_end
 from services.model_server.models.base import Models
 
 _PATIENCE_SECONDS = 1.0
+_GIVING_BACK_SECONDS = 5.0
+"""How long the end of the server waits for the store to take a job back; after that its claim expires."""
 logger = logging.getLogger(__name__)
 
 
@@ -41,6 +43,7 @@ class Worker:
         self._news = asyncio.Event()
         self._in_hand: _InHand | None = None
         self._loop: asyncio.Task[None] | None = None
+        self._giving_back: asyncio.Task[None] | None = None
         self._last_served: dict[str, int] = {}
         self._num_served = 0
         self._stopping = False
@@ -61,6 +64,8 @@ class Worker:
         self.drain()
         if self._loop is not None:
             await _end(self._loop)
+        if self._giving_back is not None:
+            await asyncio.wait({self._giving_back}, timeout=_GIVING_BACK_SECONDS)
 
     def wake(self) -> None:
         """Look now: there is a new job."""
@@ -114,7 +119,13 @@ class Worker:
         if newest is not None and not self._watch.has_expired(job.id, newest):
             return None
         num_parts = sum((await self._desk.standing(job)).parts)
-        claim = await take(self._desk.shelf, job, after=newest, num_parts=num_parts)
+        taking = asyncio.create_task(take(self._desk.shelf, job, after=newest, num_parts=num_parts))
+        try:
+            claim = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # The store may take the claim all the same, and nobody would work on the job until it expires.
+            self._giving_back = asyncio.create_task(_give_back(taking), name=f"give back {job.id}")
+            raise
         return None if claim is None else (job, claim)
 
     def _in_turn(self, listed: Sequence[Listed]) -> list[Listed]:
@@ -137,7 +148,7 @@ class Worker:
             await _end(task, keeper)
             is_done = not task.cancelled() and task.exception() is None
             if stopping and not is_done:
-                await claim.release()
+                self._giving_back = asyncio.create_task(claim.release(), name=f"give back {job.id}")
         if is_done:
             logger.info("%s %s", job.id, task.result().state)
         elif not task.cancelled():
@@ -151,6 +162,12 @@ class Worker:
             await write_end(self._desk.shelf, job, end)
             return end
         return await Working(self._desk, self._models, self._engine, self._options, job).run()
+
+
+async def _give_back(taking: "asyncio.Task[HeldClaim | None]") -> None:
+    with suppress(StoreDownError):
+        if (claim := await taking) is not None:
+            await claim.release()
 
 
 async def _end(*tasks: "asyncio.Task[Any]") -> None:

@@ -22,6 +22,7 @@ from services.model_server.jobs.records import JobEnd, JobRequest, Pin, Unit
 from services.model_server.jobs.rows import Entry, FailedRow, decode_part, encode_part
 from services.model_server.jobs.shelf import Shelf
 from services.model_server.models.base import ModelError, Models, ServedModel
+from services.model_server.models.folders import CheckpointRefusedError
 
 FIRST_WAIT_SECONDS = 0.5
 MOST_WAIT_SECONDS = 10.0
@@ -130,7 +131,7 @@ class Working:
         """Try until it is done; the store may be away for ever, the model and the engine not.
 
         Raises:
-            GiveUpError: the model or the engine has failed for too long.
+            GiveUpError: the checkpoint is refused, or the model or the engine has failed for too long.
         """
         began, wait = time.monotonic(), FIRST_WAIT_SECONDS
         while True:
@@ -138,6 +139,8 @@ class Working:
                 return await act()
             except StoreDownError:
                 began = time.monotonic()
+            except CheckpointRefusedError as error:
+                raise GiveUpError(str(error)) from error  # It would be refused again.
             except (ModelError, EngineError) as error:
                 logger.warning("%s waits: %s", self._job.id, error)
                 if time.monotonic() - began > self._options.patience_seconds:

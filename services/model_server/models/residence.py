@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 
 from services.model_server.engine.base import (
@@ -20,9 +19,12 @@ from services.model_server.models.checkpoint import Checkpoint
 from services.model_server.models.folders import CheckpointRefusedError, ModelFolders, refusal
 from services.model_server.models.resident import Limits, Resident
 from services.model_server.models.texts import read_texts
+from services.model_server.store_threads import StoreThreads
 
 REFUSAL_SECONDS = 300.0
 """How long a refused checkpoint is not looked at again, unless it is asked for."""
+END_SECONDS = 2.0
+"""How long the end of the server waits for a file that is on its way."""
 logger = logging.getLogger(__name__)
 
 
@@ -42,7 +44,7 @@ class Residence:
         self._changed = asyncio.Event()
         self._making_room = asyncio.Lock()
         self._loading = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="fetch model")
+        self._threads = StoreThreads(4, "fetch model")
         self.protected: str | None = None
         """Key of the model that never makes room for another, save for its successor."""
 
@@ -94,7 +96,7 @@ class Residence:
             task.cancel()
         await asyncio.gather(*loading, return_exceptions=True)
         self._residents.clear()
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._threads.end, END_SECONDS)
         self._folders.remove()
 
     async def _find(self, checkpoint: Checkpoint, in_place_of: Checkpoint | None) -> Resident:

@@ -5,7 +5,6 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +28,7 @@ from services.model_server.models.names import ArmName, parse_name
 from services.model_server.models.residence import Residence
 from services.model_server.models.resident import Limits, Resident
 from services.model_server.models.rollout import Rollouts
+from services.model_server.store_threads import StoreThreads
 
 REST = 10
 """Looking takes at most one part in so many of the time."""
@@ -78,7 +78,7 @@ class StoredModels:
         self._default = default
         self._ready = False
         # One thread: what it runs need not be fit for several.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="watch store")
+        self._thread = StoreThreads(1, "watch store")
         self._watcher: asyncio.Task[None] | None = None
         self._moves: dict[str, asyncio.Task[None]] = {}
         self._said: dict[str, str] = {}
@@ -98,7 +98,7 @@ class StoredModels:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._residence.close()
-        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        self._thread.end()
 
     @property
     def default(self) -> str | None:

@@ -18,9 +18,11 @@ from services.model_server.engine.base import (
     BestOf,
     Chunk,
     EngineHealth,
+    EngineRestartedError,
     GenerateRequest,
     ModelFacts,
     ModelFolder,
+    RequestClass,
     SafeBeam,
     Scored,
     ScoreRequest,
@@ -68,12 +70,21 @@ def table(seed: int, sayings: Sequence[str] = ()) -> np.ndarray:
     return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
 
 
+HOLD_SECONDS = 0.01
+
+
 class BigramEngine:
-    """Answers by tables, one a model."""
+    """Answers by tables, one a model.
+
+    Attributes:
+        step_seconds: how long a token takes.
+        held: no step of these classes ends: nothing of them is finished before a test is ready for it.
+    """
 
     def __init__(self, tables: Mapping[str, np.ndarray], *, step_seconds: float = 0.0) -> None:
         self.tables = dict(tables)
         self.step_seconds = step_seconds
+        self.held: frozenset[RequestClass] = frozenset()
         self.num_open = 0
         self.num_cancelled = 0
         self.requests: list[GenerateRequest | ScoreRequest] = []
@@ -105,8 +116,7 @@ class BigramEngine:
             paths = self._paths(request)
             length = max(map(len, paths))
             for n in range(length):
-                if self.step_seconds:
-                    await self._wait()
+                await self._wait(request)
                 if self.failure is not None:
                     raise self.failure
                 for draw, path in enumerate(paths):
@@ -123,8 +133,7 @@ class BigramEngine:
         check(request, facts(request.model))
         self.num_open += 1
         try:
-            if self.step_seconds:
-                await self._wait()
+            await self._wait(request)
             if self.failure is not None:
                 raise self.failure
             return tuple(
@@ -149,11 +158,16 @@ class BigramEngine:
             cache_usage=0.25,
         )
 
-    async def _wait(self) -> None:
-        from services.model_server.engine.base import EngineRestartedError
+    async def _wait(self, request: GenerateRequest | ScoreRequest) -> None:
+        """Until a step is done."""
+        if self.step_seconds:
+            await self._pass(self.step_seconds)
+        while request.request_class in self.held:
+            await self._pass(HOLD_SECONDS)
 
+    async def _pass(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(self.step_seconds):
+            async with asyncio.timeout(seconds):
                 await self._stopped.wait()
         except TimeoutError:
             return

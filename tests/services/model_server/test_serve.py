@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,9 +20,12 @@ import pytest
 from parable.errors import UserError
 from services.model_server import ServerSettings, create_app, run_server
 from tests.services.model_server.doubles import BigramEngine, FixedModels, table
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).resolve().parents[3]
 ASK = {"model": "latest", "prompt": "A tale", "seed": 1}
+LONG_SECONDS = 3600.0
+"""Whoever waits for the drain to end waits longer than any test."""
 
 
 class Program:
@@ -36,28 +38,34 @@ class Program:
         self.url = f"http://127.0.0.1:{port}"
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        return httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, trust_env=False)
 
-    def wait_until_up(self) -> None:
-        end = time.monotonic() + 30
-        with self.client() as client:
-            while time.monotonic() < end:
-                with suppress(httpx.TransportError):
-                    if client.get("/health/ready").status_code == 200:
-                        return
-                time.sleep(0.02)
-        raise AssertionError("it did not come up")
+    def is_up(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health/ready", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def let_go(self) -> None:
+        """What was asked of the engine may be finished from now on."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
 
     def end(self, kind: signal.Signals = signal.SIGTERM) -> None:
+        """Send it a signal; it has been taken when this returns."""
         self.process.send_signal(kind)
+        with self.client() as client:
+            until(lambda: client.get("/health/ready").status_code == 503)
 
 
 @contextmanager
-def _program(*, step_seconds: float = 0.02, **settings: Any) -> Iterator[Program]:
-    told = json.dumps({"port": 0, "metrics_port": 0, **settings})
-    command = [sys.executable, "-m", "tests.services.model_server.stand_in_server", told, str(step_seconds)]
+def _program(**settings: Any) -> Iterator[Program]:
+    told = json.dumps({"port": 0, "metrics_port": 0, "drain_seconds": LONG_SECONDS, **settings})
+    command = [sys.executable, "-m", "tests.services.model_server.stand_in_server", told]
     with subprocess.Popen(
         command,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -66,7 +74,7 @@ def _program(*, step_seconds: float = 0.02, **settings: Any) -> Iterator[Program
     ) as process:
         try:
             program = Program(process)
-            program.wait_until_up()
+            until(program.is_up)
             yield program
         finally:
             process.kill()
@@ -85,11 +93,8 @@ def _in_background(program: Program, **fields: Any) -> tuple[threading.Thread, l
 
 
 def _wait_until_busy(program: Program) -> None:
-    while True:
-        told = httpx.get(f"http://127.0.0.1:{program.metrics_port}/metrics", trust_env=False).text
-        if 'parable_num_requests_running{class="interactive"} 1.0' in told:
-            return
-        time.sleep(0.01)
+    url, running = f"http://127.0.0.1:{program.metrics_port}/metrics", 'running{class="interactive"} 1.0'
+    until(lambda: f"parable_num_requests_{running}" in httpx.get(url, trust_env=False).text)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -100,13 +105,11 @@ def test_what_is_under_way_is_finished_and_nothing_new_begins(kind: signal.Signa
         _wait_until_busy(program)
         program.end(kind)
         with program.client() as client:
-            end = time.monotonic() + 5
-            while client.get("/health/ready").status_code == 200:
-                assert time.monotonic() < end
             assert client.get("/health/live").status_code == 200
             refused = client.post("/v1/completions", json=ASK)
+        program.let_go()
         thread.join()
-        assert program.process.wait(10) == 0
+        assert program.process.wait(PATIENCE_SECONDS) == 0
         assert program.process.stdout is not None and program.process.stdout.read() == "ended\n"
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     (answer,) = found
@@ -120,11 +123,11 @@ def test_what_is_under_way_is_finished_and_nothing_new_begins(kind: signal.Signa
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_not_finished_in_time_gets_an_error_and_no_broken_connection(stream: bool) -> None:
-    with _program(drain_seconds=0.3, step_seconds=0.5) as program:
+    with _program(drain_seconds=0.3) as program:
         thread, found = _in_background(program, max_tokens=100, stream=stream)
         _wait_until_busy(program)
-        program.end()
-        assert program.process.wait(10) == 0
+        program.process.terminate()
+        assert program.process.wait(PATIENCE_SECONDS) == 0
         thread.join()
     (answer,) = found
     if stream:
@@ -138,26 +141,21 @@ def test_what_is_not_finished_in_time_gets_an_error_and_no_broken_connection(str
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
-    with _program(drain_seconds=60, step_seconds=5) as program:
+    with _program() as program:
         thread, found = _in_background(program, max_tokens=100, stream=True)
         _wait_until_busy(program)
         program.end()
-        time.sleep(0.2)
-        begun = time.monotonic()
-        program.end()
-        program.process.wait(10)
-        assert time.monotonic() - begun < 8
+        program.process.terminate()
+        assert program.process.wait(PATIENCE_SECONDS) == 0
         thread.join()
     # What was under way learns of it.
     assert "engine_restarted" in found[0].text and found[0].text.endswith("data: [DONE]\n\n")
 
 
 def test_an_idle_server_ends_at_once() -> None:
-    with _program(drain_seconds=60) as program:
-        begun = time.monotonic()
-        program.end()
-        assert program.process.wait(10) == 0
-        assert time.monotonic() - begun < 5
+    with _program() as program:
+        program.process.terminate()
+        assert program.process.wait(PATIENCE_SECONDS) == 0
 
 
 @pytest.mark.parametrize("name", ["port", "metrics_port"])

@@ -15,7 +15,7 @@ from parable.artifact import Artifact
 from parable.store import LocalStore
 from tests.services.model_server.acceptance import grown
 from tests.services.model_server.support import end_run, point, seal
-from tests.support.process import answers, end, free_port, spawn
+from tests.support.process import answers, end, said, spawn
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -56,14 +56,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     end_run(store, ["grown"], baseline="grown")
     artifact = seal(store, files)
     model = point(store, "grown", [artifact])
-    port = free_port()
-    environment = _environment(root / "home")
-    command = [str(PROGRAMS / "parable"), "serve", "--store", str(root / "store"), "--port", str(port)]
-    process = spawn(command, env=environment, log=root / "server.log")
+    environment, log = _environment(root / "home"), root / "server.log"
+    command = [str(PROGRAMS / "parable"), "serve", "--store", str(root / "store"), "--port", "0"]
+    process = spawn(command, env=environment, log=log)
     try:
-        found = Served(
-            f"http://127.0.0.1:{port}", model, folder, store, artifact, environment, root / "server.log"
-        )
+        url = said(process, log, r"Page: +(http://\S+)/\n")
+        found = Served(url, model, folder, store, artifact, environment, log)
         ready = answers(process, f"{found.url}/health/ready", timeout_seconds=120)
         assert ready, found.log.read_text()
         yield found

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from parable.corpus import read_parquet
 from parable.errors import UserError
@@ -25,15 +26,21 @@ from tests.services.model_server.live import run_app
 
 PLAIN = {"model": "toy.plain.seed-0", **SMALL}
 KEYS = {name: f"the-secret-key-of-{name}" for name in ("ada", "bob", "root", "visitor")}
+LONG_SECONDS = 600.0
+"""For one question: the job has not ended when the test has."""
 SCOPES = {"ada": ["evaluate"], "bob": ["evaluate"], "root": ["admin"], "visitor": ["infer"]}
+
+
+def application(store: ObjectStore | None, engine: ArithmeticEngine, **settings: Any) -> FastAPI:
+    told = ServerSettings(metrics_port=None, jobs=QUICK, **settings)
+    return create_app(told, engine=engine, models=NamedModels(), store=store)
 
 
 @asynccontextmanager
 async def server(
     store: ObjectStore | None, engine: ArithmeticEngine | None = None, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
-    told = ServerSettings(metrics_port=None, jobs=QUICK, **settings)
-    app = create_app(told, engine=engine or ArithmeticEngine(), models=NamedModels(), store=store)
+    app = application(store, engine or ArithmeticEngine(), **settings)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,
@@ -270,7 +277,7 @@ def test_a_foreign_evaluation_is_none_but_to_an_administrator(tmp_path: Path) ->
         return {"authorization": f"Bearer {KEYS[name]}"}
 
     async def ask() -> None:
-        engine = ArithmeticEngine(seconds=0.05)
+        engine = ArithmeticEngine(seconds=LONG_SECONDS)
         async with server(LocalStore(tmp_path / "store"), engine, keys_file=tmp_path / "keys.yaml") as client:
             name = await submit(client, {**PLAIN, "idempotency_key": "k"}, headers=of("ada"))
             assert await submit(client, {**PLAIN, "idempotency_key": "k"}, headers=of("bob")) != name
@@ -311,18 +318,17 @@ def test_without_a_store_the_answer_is_503(tmp_path: Path) -> None:
 
 
 def test_a_stream_ends_when_its_server_goes_down(tmp_path: Path) -> None:
-    async def ask() -> str:
-        async with server(LocalStore(tmp_path), ArithmeticEngine(seconds=0.2)) as client:
-            name = await submit(client, PLAIN)
-            stream = asyncio.create_task(client.get(f"/v1/evaluations/{name}/events"))
-            await asyncio.sleep(0.3)
-            server_of_app = client._transport.app.state.server  # type: ignore[attr-defined]
-            server_of_app.drain()
-            return (await asyncio.wait_for(stream, 20)).text
-
-    text = asyncio.run(ask())
-    assert '"code":"draining"' in text
-    assert text.endswith("data: [DONE]\n\n")
+    engine = ArithmeticEngine(seconds=LONG_SECONDS)
+    with run_app(application(LocalStore(tmp_path), engine)) as live, live.client() as client:
+        name = client.post("/v1/evaluations", json=PLAIN).json()["id"]
+        with client.stream("GET", f"/v1/evaluations/{name}/events") as answer:
+            lines = answer.iter_lines()
+            told = [next(lines)]
+            live.server.drain()
+            told += lines
+    *_, last, blank, done, end = told
+    assert (blank, done, end) == ("", "data: [DONE]", "")
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "draining"
 
 
 def test_no_request_that_the_description_allows_breaks_the_server(tmp_path: Path) -> None:
@@ -334,13 +340,7 @@ def test_no_request_that_the_description_allows_breaks_the_server(tmp_path: Path
             for path in ("/v1/evaluations", "/v1/evaluations/compare")
         )
     )
-    app = create_app(
-        ServerSettings(metrics_port=None, jobs=QUICK),
-        engine=ArithmeticEngine(),
-        models=NamedModels(),
-        store=LocalStore(tmp_path / "store"),
-    )
-    with run_app(app) as live:
+    with run_app(application(LocalStore(tmp_path / "store"), ArithmeticEngine())) as live:
         done = subprocess.run(
             [
                 str(Path(sys.executable).parent / "schemathesis"),

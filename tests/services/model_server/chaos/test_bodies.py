@@ -13,8 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from services.model_server.protocol import MOST_HEAD_BYTES
 from tests.services.model_server.chaos.conftest import BODY_SECONDS
 from tests.services.model_server.chaos.world import PLAIN, Serving
+from tests.support.waiting import PATIENCE_SECONDS
 
 JSON = {"content-type": "application/json"}
 ASK: dict[str, Any] = {"model": PLAIN, "prompt": "The AI chose", "max_tokens": 5, "temperature": 0}
@@ -186,31 +188,29 @@ def test_headers_without_end_are_cut_off(server: Serving, begin: bytes) -> None:
 
 def test_headers_that_are_too_large_are_told_so(server: Serving) -> None:
     with _connected(server) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\n")
-        time.sleep(0.1)
-        connection.sendall(b"x: " + b"a" * 2**17)
-        head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
-        _expect_end(connection)
+        # No more than is read: of an answer that comes before all is, the end may be lost.
+        connection.sendall(b"GET / HTTP/1.1\r\nx: ".ljust(MOST_HEAD_BYTES + 1, b"a"))
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 431 ")
     assert json.loads(body)["error"]["code"] == "head_too_large"
 
 
 @pytest.mark.parametrize("begin", [b"", b"P", b"GET /health/live HTTP/1.1\r\nhost: 127.0.0.1\r\n"])
 def test_who_says_no_more_is_not_waited_for(server: Serving, begin: bytes) -> None:
+    began = time.monotonic()
     with _connected(server) as connection:
         if begin:  # Another request on the connection changes nothing.
             assert _status(connection) == 200
-        began = time.monotonic()
         connection.sendall(begin)
         _expect_end(connection)
-    assert BODY_SECONDS - 0.1 < time.monotonic() - began < BODY_SECONDS + 3
+    assert time.monotonic() - began > BODY_SECONDS - 0.1
 
 
 def test_a_connection_may_rest_between_requests(server: Serving) -> None:
     with _connected(server) as connection:
-        for _ in range(2):
-            assert _status(connection) == 200
-            time.sleep(BODY_SECONDS + 0.5)
+        assert _status(connection) == 200
+        time.sleep(BODY_SECONDS + 0.5)
+        assert _status(connection) == 200
 
 
 def test_half_a_body_and_gone(server: Serving) -> None:
@@ -223,7 +223,7 @@ def test_half_a_body_and_gone(server: Serving) -> None:
 def _connected(server: Serving) -> socket.socket:
     url = httpx.URL(server.url)
     assert url.port is not None
-    return socket.create_connection((url.host, url.port), timeout=20)
+    return socket.create_connection((url.host, url.port), timeout=PATIENCE_SECONDS)
 
 
 def _status(connection: socket.socket) -> int:

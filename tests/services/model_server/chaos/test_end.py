@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,13 @@ from parable.store import LocalStore
 from services.model_server.jobs.options import JobOptions
 from tests.services.model_server.chaos import jobs
 from tests.services.model_server.chaos.world import PLAIN, Serving, serving
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 ASK: dict[str, Any] = {"model": PLAIN, "prompt": "The AI chose", "max_tokens": 120, "temperature": 0}
 JOB = {**jobs.JOB, "tasks": [{"name": "world", "items_per_cell": 30, "perplexity_documents": 40}]}
 """As many questions as keep a server busy until it is told to end."""
-QUICK = JobOptions(poll_seconds=0.2, part_requests=16)
+QUICK = JobOptions(poll_seconds=0.2, part_requests=16, expire_seconds=3600.0)
+"""Who waits until a claim expires does not go on with the job: it must be given back."""
 NUM_CLIENTS = 12
 """Half of them stream."""
 
@@ -80,10 +80,10 @@ def test_what_is_under_way_is_finished_and_the_evaluation_goes_on_elsewhere(
         done = jobs.view(second, name)["progress"]["done"]
         crowd.told.set()
         one.process.send_signal(signal.SIGTERM)
-        assert one.process.wait(20) == 0
+        assert one.process.wait(PATIENCE_SECONDS) == 0
         crowd.join()
         assert not engine.is_running()
-        until(lambda: jobs.view(second, name)["progress"]["done"] > done, seconds=10)
+        until(lambda: jobs.view(second, name)["progress"]["done"] > done)
         jobs.wait_until_done(second, name)
         undisturbed = jobs.submit(second, "undisturbed", JOB)
         jobs.wait_until_done(second, undisturbed)
@@ -109,7 +109,7 @@ def test_an_evaluation_goes_on_where_it_was_after_a_restart(store: LocalStore, t
         name = jobs.submit(client, "disturbed", JOB)
         until(lambda: jobs.view(client, name)["progress"]["done"] > 0)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0
     with serving(store.uri, tmp_path, jobs=QUICK) as server, server.client() as client:
         assert 0 < jobs.view(client, name)["progress"]["done"] < jobs.view(client, name)["progress"]["total"]
         jobs.wait_until_done(client, name)
@@ -119,8 +119,8 @@ def test_an_evaluation_goes_on_where_it_was_after_a_restart(store: LocalStore, t
 def test_an_engine_that_hangs_does_not_hold_up_the_end(
     store: LocalStore, tmp_path: Path, stream: bool
 ) -> None:
-    """What the drain is too short for gets an error that says so, and the process ends in time."""
-    with serving(store.uri, tmp_path, drain_seconds=1.0) as server:
+    """What the drain is too short for gets an error that says so, and the process ends all the same."""
+    with serving(store.uri, tmp_path, engine={"hang_seconds": 3600.0}, drain_seconds=1.0) as server:
         engine = server.engine
         engine.suspend()
 
@@ -133,10 +133,8 @@ def test_an_engine_that_hangs_does_not_hold_up_the_end(
                 server.process.send_signal(signal.SIGTERM)
                 return await asyncio.gather(*asking)
 
-        began = time.monotonic()
         answers = asyncio.run(scenario())
-        assert server.process.wait(10) == 0
-        assert time.monotonic() - began < 8
+        assert server.process.wait(PATIENCE_SECONDS) == 0
         assert not engine.is_running()
     assert [answer.status_code for answer in answers] == [200 if stream else 503] * 8
     assert all('"code":"engine_restarted"' in answer.text for answer in answers)

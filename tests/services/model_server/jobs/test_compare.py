@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.evaluate import Row
-from services.model_server.jobs import compare as compared
+from parable import statistics
 from services.model_server.jobs.compare import Evaluated, compare, pair, paired_items
 
 T_975_2 = 4.302652729911275
@@ -122,7 +122,7 @@ def test_what_the_bootstrap_draws_does_not_depend_on_how_many_are_drawn_at_once(
 ) -> None:
     both, found = (many(1, 7), many(2, 7)), []
     for at_once in (1, 100, 10**6):
-        monkeypatch.setattr(compared, "DRAWN_AT_ONCE", at_once)
+        monkeypatch.setattr(statistics, "DRAWN_AT_ONCE", at_once)
         found.append(paired_items(*both, key=("k",), confidence=0.95))
     assert found[0] == found[1] == found[2]
 

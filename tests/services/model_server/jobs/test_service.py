@@ -105,6 +105,20 @@ def test_a_control_token_that_the_model_lacks_fails_the_job_with_the_reason(tmp_
     assert len(list(store.list(f"evaluations/jobs/work/{view.id}/claims/"))) == 1
 
 
+def test_the_rows_of_a_job_that_was_cancelled_come_to_an_end(tmp_path: Path) -> None:
+    async def play() -> None:
+        service = JobService(LocalStore(tmp_path), NamedModels(), ArithmeticEngine())
+        view = await service.submit(ADA, order(), "key")
+        unit = (await service.find(ADA, view.id)).job.unit(0, 0)
+        before = await service.results.rows(unit, after=0, limit=10)
+        assert (before.rows, before.next) == ([], 0)
+        await service.cancel(ADA, view.id)
+        after = await service.results.rows(unit, after=0, limit=10)
+        assert (after.rows, after.next) == ([], None)
+
+    asyncio.run(play())
+
+
 class Forgetful(LocalStore):
     """A store that does not answer the first time that the end of a job is written."""
 

@@ -16,9 +16,9 @@ import httpx
 
 from parable.store import ObjectStore
 from parable.store.minio import MinioStore
-from tests.services.model_server.jobs import example
+from tests.services.model_server.jobs import example, program
 from tests.support.minio_server import MinioServer
-from tests.support.process import answers, end, free_port, spawn
+from tests.support.process import answers, end, said, spawn
 from tests.support.waiting import until
 
 BODY: dict[str, Any] = {
@@ -26,6 +26,7 @@ BODY: dict[str, Any] = {
     "tasks": [{"name": "world", "items_per_cell": 12, "perplexity_documents": 10}],
     "settings": {"sampling": {"per_item": 2, "max_tokens": 6}},
 }
+OPTIONS = program.OPTIONS
 NUM_QUESTIONS = 2 * (3 * 8 * 12 + 10)
 Server = tuple[subprocess.Popen[bytes], httpx.Client]
 
@@ -38,18 +39,17 @@ def servers(store: ObjectStore, minio: MinioServer, folder: Path, count: int) ->
     with ExitStack() as stack:
         started = []
         for number in range(count):
-            port = free_port()
-            command = [sys.executable, "-m", "tests.services.model_server.jobs.program", store.uri, str(port)]
-            process = spawn(
-                [*command, str(folder / f"cache-{number}")], env=environment, log=folder / f"{number}.log"
-            )
+            command = [sys.executable, "-m", "tests.services.model_server.jobs.program", store.uri]
+            log = folder / f"{number}.log"
+            process = spawn([*command, str(folder / f"cache-{number}")], env=environment, log=log)
             stack.callback(end, process)
-            started.append((process, f"http://127.0.0.1:{port}"))
-        for process, address in started:
+            started.append((process, log))
+        addresses = [said(process, log, r"It is (http://\S+)\n") for process, log in started]
+        for (process, _), address in zip(started, addresses, strict=True):
             assert answers(process, f"{address}/health/ready", timeout_seconds=200), "it did not start"
         yield [
             (process, stack.enter_context(httpx.Client(base_url=address, timeout=60)))
-            for process, address in started
+            for (process, _), address in zip(started, addresses, strict=True)
         ]
 
 
@@ -84,14 +84,14 @@ def test_a_job_whose_server_is_killed_ends_as_if_nothing_had_been(
         os.kill(second.pid, signal.SIGCONT)
         until(lambda: view(two, name)["progress"]["done"] >= 40, seconds=200)
         assert view(two, name)["status"] == "running"
+        killed = time.monotonic()
         first.kill()
         first.wait()
         before = view(two, name)["progress"]["done"]
         assert 40 <= before < NUM_QUESTIONS
-        killed = time.monotonic()
         until(lambda: "claims/000002.json" in left(store, name), seconds=200)
-        followed = time.monotonic() - killed
-        assert followed > example.QUICK.expire_seconds - example.QUICK.renew_seconds - 0.2
+        # The last time that it was renewed may be a while ago.
+        assert time.monotonic() - killed > OPTIONS.expire_seconds / 2
         until(lambda: view(two, name)["status"] == "completed", seconds=200)
         assert view(two, name)["progress"] == {"done": NUM_QUESTIONS, "total": NUM_QUESTIONS}
 

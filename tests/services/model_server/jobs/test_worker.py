@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parable.store import ObjectStore
+from parable.store import LocalStore, ObjectStore
 from parable.store.minio import MinioStore
 from services.model_server.engine.base import RequestRefusedError, ScoreRequest
 from services.model_server.jobs.claims import MOST_FRUITLESS
@@ -25,8 +27,10 @@ from services.model_server.jobs.order import JobOrder, JobSettings, Subset, Worl
 from services.model_server.jobs.service import JobService, Owner
 from services.model_server.jobs.views import JobView
 from services.model_server.models.base import ModelUnavailableError
+from services.model_server.models.folders import CheckpointRefusedError
 from tests.services.model_server.jobs.fakes import ArithmeticEngine, EngineRequest, NamedModels
 from tests.support.minio_server import MinioServer
+from tests.support.waiting import PATIENCE_SECONDS
 
 ADA, BOB = Owner("ada"), Owner("bob")
 QUICK = JobOptions(
@@ -37,8 +41,23 @@ QUICK = JobOptions(
     part_requests=4,
     batch_requests=2,
 )
+PATIENT = QUICK.model_copy(update={"patience_seconds": PATIENCE_SECONDS})
 NEVER_EXPIRES = QUICK.model_copy(update={"expire_seconds": 1000.0})
 TASK = WorldTask(name="world", items_per_cell=2, perplexity_documents=3)
+
+
+class HaltingEngine(ArithmeticEngine):
+    """Answers so many requests and no more before it `goes_on`: until then the job is half done."""
+
+    def __init__(self, *, asks: int) -> None:
+        super().__init__()
+        self.goes_on = asyncio.Event()
+        self._asks = asks
+
+    async def _begin(self, request: EngineRequest) -> None:
+        await super()._begin(request)
+        if len(self.asked) > self._asks:
+            await self.goes_on.wait()
 
 
 def order(*models: str, **changes: Any) -> JobOrder:
@@ -69,12 +88,13 @@ async def replica(
         await service.stop()
 
 
-async def until(service: JobService, name: str, *states: str, seconds: float = 60) -> JobView:
-    async with asyncio.timeout(seconds):
+async def until(service: JobService, name: str, *states: str, num_done: int = 0) -> JobView:
+    wanted = states or ("completed", "failed", "cancelled")
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             with suppress(StoreDownError):
                 view = await service.get(ADA, name)
-                if view.status in (states or ("completed", "failed", "cancelled")):
+                if view.status in wanted and view.progress.done >= num_done:
                     return view
             await asyncio.sleep(0.02)
 
@@ -85,6 +105,21 @@ async def work(store: ObjectStore, asked: JobOrder) -> str:
         name = (await service.submit(ADA, asked, "undisturbed")).id
         assert (await until(service, name)).status == "completed"
     return name
+
+
+class GatedStore(LocalStore):
+    """Takes its time over the objects of one kind: their writers wait at the gate."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        super().__init__(folder)
+        self._kind = kind
+        self.has_come, self.gate = threading.Event(), threading.Event()
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> None:
+        if self._kind in key:
+            self.has_come.set()
+            self.gate.wait()
+        super().put(key, data, if_absent=if_absent)
 
 
 def products(store: ObjectStore, name: str) -> dict[str, bytes]:
@@ -122,10 +157,10 @@ def test_replicas_share_the_jobs_and_ask_no_question_twice(store: ObjectStore) -
 
 def test_a_replica_that_goes_down_in_order_gives_its_job_back_at_once(store: ObjectStore) -> None:
     async def hand_over() -> str:
-        async with replica(store, ArithmeticEngine(seconds=0.05), options=NEVER_EXPIRES) as one:
+        engine = HaltingEngine(asks=6)
+        async with replica(store, engine, options=NEVER_EXPIRES) as one:
             name = (await one.submit(ADA, order(), "key")).id
-            while (await one.get(ADA, name)).progress.done < 8:
-                await asyncio.sleep(0.01)
+            await until(one, name, "running", num_done=8)
         async with replica(store, options=NEVER_EXPIRES) as two:
             assert (await until(two, name)).status == "completed"
         return name
@@ -134,15 +169,32 @@ def test_a_replica_that_goes_down_in_order_gives_its_job_back_at_once(store: Obj
     assert products(store, name) == products(store, asyncio.run(work(store, order())))
 
 
+def test_a_claim_that_is_being_written_when_the_replica_goes_down_is_given_back(tmp_path: Path) -> None:
+    store = GatedStore(tmp_path, "/claims/")
+
+    async def hand_over() -> JobView:
+        async with replica(store, options=NEVER_EXPIRES) as one:
+            name = (await one.submit(ADA, order(), "key")).id
+            await asyncio.to_thread(store.has_come.wait)
+            one.drain()
+            store.gate.set()
+        while not list(store.list(f"evaluations/jobs/work/{name}/claims/")):
+            await asyncio.sleep(0.01)
+        async with replica(LocalStore(tmp_path), options=NEVER_EXPIRES) as two:
+            return await until(two, name)
+
+    assert asyncio.run(hand_over()).status == "completed"
+
+
 def test_an_outage_of_the_store_is_sat_out(mortal_minio: MinioServer) -> None:
-    store = open_bucket(mortal_minio, mortal_minio.new_bucket())
+    store, engine = open_bucket(mortal_minio, mortal_minio.new_bucket()), HaltingEngine(asks=6)
     options = QUICK.model_copy(update={"store_seconds": 0.5})
 
     async def sit_out() -> str:
-        async with replica(store, ArithmeticEngine(seconds=0.05), options=options) as service:
-            name = (await service.submit(ADA, order(), "key")).id
-            while (await service.get(ADA, name)).progress.done < 8:
-                await asyncio.sleep(0.01)
+        # One that waits for a store that is only slow.
+        name = (await JobService(store, NamedModels(), engine, QUICK).submit(ADA, order(), "key")).id
+        async with replica(store, engine, options=options) as service:
+            await until(service, name, "running", num_done=8)
             await asyncio.to_thread(mortal_minio.kill)
             for ask in (
                 service.get(ADA, name),
@@ -151,6 +203,7 @@ def test_an_outage_of_the_store_is_sat_out(mortal_minio: MinioServer) -> None:
             ):
                 with pytest.raises(StoreDownError):
                     await ask
+            engine.goes_on.set()
             mortal_minio.start()  # Not in a thread: the server would end with it.
             assert (await until(service, name)).status == "completed"
         return name
@@ -159,28 +212,50 @@ def test_an_outage_of_the_store_is_sat_out(mortal_minio: MinioServer) -> None:
     assert products(store, name) == products(store, asyncio.run(work(store, order())))
 
 
-def test_a_cancelled_job_stops_whoever_works_on_it_and_keeps_its_rows(store: ObjectStore) -> None:
-    engine = ArithmeticEngine(seconds=0.05)
+def test_an_owner_that_comes_back_when_another_has_finished_its_job_changes_nothing(
+    store: ObjectStore,
+) -> None:
+    engine, away = HaltingEngine(asks=6), QUICK.model_copy(update={"renew_seconds": 1000.0})
 
-    async def cancel() -> tuple[str, int]:
+    async def come_back() -> str:
+        async with replica(store, engine, options=away) as one:
+            name = (await one.submit(ADA, order(), "key")).id
+            await until(one, name, "running", num_done=8)
+            async with replica(store) as two:
+                assert (await until(two, name)).status == "completed"
+            before = list(store.list("evaluations/"))
+            engine.goes_on.set()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while one.busy:
+                    await asyncio.sleep(0.01)
+            assert list(store.list("evaluations/")) == before
+        return name
+
+    name = asyncio.run(come_back())
+    assert products(store, name) == products(store, asyncio.run(work(store, order())))
+
+
+def test_a_cancelled_job_stops_whoever_works_on_it_and_keeps_its_rows(store: ObjectStore) -> None:
+    engine = HaltingEngine(asks=6)
+
+    async def cancel() -> int:
         async with replica(store, engine) as one:
             # This one only answers.
             other = JobService(store, NamedModels(), ArithmeticEngine(), QUICK)
             name = (await one.submit(ADA, order(), "key")).id
-            while (await one.get(ADA, name)).progress.done < 8:
-                await asyncio.sleep(0.01)
+            await until(one, name, "running", num_done=8)
             assert (await other.cancel(ADA, name)).status == "cancelled"
             assert (await other.cancel(ADA, name)).status == "cancelled"
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while one.busy:
                     await asyncio.sleep(0.01)
             asked = len(engine.asked)
             assert (await one.get(ADA, name)).progress.done >= 8
+            engine.goes_on.set()
             await asyncio.sleep(0.2)
-            return name, len(engine.asked) - asked
+            return len(engine.asked) - asked
 
-    _, more = asyncio.run(cancel())
-    assert more == 0
+    assert asyncio.run(cancel()) == 0
 
 
 def test_a_question_that_fails_is_told_of_and_the_others_count(store: ObjectStore) -> None:
@@ -221,11 +296,23 @@ def test_a_job_that_gets_nowhere_for_too_long_fails_with_the_reason(store: Objec
     assert view.error in ("its weights are damaged", "the model is not loaded")
 
 
+def test_a_refused_checkpoint_holds_up_nobody(store: ObjectStore) -> None:
+    models = NamedModels(trouble=CheckpointRefusedError("segments.a@1 is refused: it is a pickle."))
+    patient = QUICK.model_copy(update={"patience_seconds": 1000.0})
+
+    async def ask() -> JobView:
+        async with replica(store, models=models, options=patient) as service:
+            return await until(service, (await service.submit(ADA, order(), "key")).id)
+
+    view = asyncio.run(ask())
+    assert (view.status, view.error) == ("failed", "segments.a@1 is refused: it is a pickle.")
+
+
 def test_a_model_that_is_away_for_a_while_is_waited_for(store: ObjectStore) -> None:
     models = NamedModels(trouble=ModelUnavailableError("no room"))
 
     async def ask() -> JobView:
-        async with replica(store, models=models) as service:
+        async with replica(store, models=models, options=PATIENT) as service:
             name = (await service.submit(ADA, order(), "key")).id
             await until(service, name, "running")
             models.trouble = None

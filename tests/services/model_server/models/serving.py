@@ -14,6 +14,7 @@ from services.model_server.models.base import Models
 from services.model_server.models.resident import Limits
 from services.model_server.models.stored import Place, StoredModels
 from tests.services.model_server.support import model_files
+from tests.support.waiting import PATIENCE_SECONDS
 
 MODEL_BYTES = len(model_files()["model.safetensors"])
 Found = TypeVar("Found")
@@ -44,7 +45,7 @@ async def serving(
         await models.stop()
 
 
-async def until(found: Callable[[], Found], *, seconds: float = 30.0) -> Found:
+async def until(found: Callable[[], Found], *, seconds: float = PATIENCE_SECONDS) -> Found:
     """What is found first that counts as true; fails when that takes too long."""
     async with asyncio.timeout(seconds):
         while not (value := found()):

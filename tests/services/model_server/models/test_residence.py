@@ -18,8 +18,10 @@ from services.model_server.models.resident import Limits
 from tests.services.model_server.models.double import CountingEngine
 from tests.services.model_server.models.serving import MODEL_BYTES, meaning, serving, until
 from tests.services.model_server.support import damage, end_run, model_files, point, seal
+from tests.support.waiting import PATIENCE_SECONDS
 
 TWO_FIT = Limits(memory_bytes=2 * MODEL_BYTES + 1000, room_seconds=0.2)
+PATIENT = replace(TWO_FIT, room_seconds=10 * PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -89,21 +91,32 @@ def test_a_model_in_use_is_not_taken_away(store: LocalStore, tmp_path: Path) -> 
             ):
                 await meaning(models, "c")
             assert served.key in engine.loaded
-            waiting = asyncio.create_task(meaning(models, "c"))
-            await asyncio.sleep(0.05)
-            await held.aclose()
-            assert await waiting == "toy.c.seed-0@100"
+
+    asyncio.run(play())
+
+
+def test_who_waits_for_room_gets_that_of_a_model_that_falls_out_of_use(
+    store: LocalStore, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        engine = CountingEngine()
+        async with serving(store, engine, tmp_path, limits=PATIENT) as models:
+            await until(lambda: models.ready)
+            async with models.lease("b") as served:
+                waiting = asyncio.create_task(meaning(models, "c"))
+                await asyncio.sleep(0.05)
+                assert not waiting.done()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert await waiting == "toy.c.seed-0@100"
             assert served.key not in engine.loaded
 
     asyncio.run(play())
 
 
 def test_who_waits_for_room_gets_that_of_a_load_that_fails(store: LocalStore, tmp_path: Path) -> None:
-    limits = replace(TWO_FIT, room_seconds=12.0)
-
     async def play() -> None:
         engine = CountingEngine()
-        async with serving(store, engine, tmp_path, limits=limits) as models:
+        async with serving(store, engine, tmp_path, limits=PATIENT) as models:
             await until(lambda: models.ready)
             engine.gate = asyncio.Event()
             failing = asyncio.create_task(meaning(models, "b"))
@@ -114,7 +127,7 @@ def test_who_waits_for_room_gets_that_of_a_load_that_fails(store: LocalStore, tm
             engine.gate.set()
             with pytest.raises(CheckpointRefusedError):
                 await failing
-            async with asyncio.timeout(6.0):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 assert await waiting == "toy.c.seed-0@100"
 
     asyncio.run(play())

@@ -17,9 +17,10 @@ from services.model_server.models.stored import StoredModels
 from tests.services.model_server.models.double import CountingEngine
 from tests.services.model_server.models.serving import MODEL_BYTES, meaning, serving, until
 from tests.services.model_server.support import damage, model_files, point, seal
+from tests.support.waiting import PATIENCE_SECONDS
 
 ALIAS = "toy.plain.seed-0"
-ONE_FITS = Limits(memory_bytes=MODEL_BYTES + 1000, room_seconds=0.1, drain_seconds=5.0)
+ONE_FITS = Limits(memory_bytes=MODEL_BYTES + 1000, room_seconds=0.1, drain_seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -71,8 +72,8 @@ def test_requests_never_wait_for_the_next_one_and_keep_the_one_they_have(
         async with serving(store, engine, tmp_path) as models, models.lease(ALIAS) as old:
             engine.gate = asyncio.Event()
             train(store, 2)
-            await asyncio.sleep(0.3)
-            async with asyncio.timeout(0.1):
+            await until(lambda: len(engine.asked) == 2)  # The next one is on its way, and does not come.
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 assert await meaning(models, ALIAS) == f"{ALIAS}@1"
             engine.gate.set()
             await settles(models, 2)

@@ -19,6 +19,7 @@ from tests.services.model_server.models.double import CountingEngine
 from tests.services.model_server.models.serving import meaning, serving, until
 from tests.services.model_server.support import CHAT_TEMPLATE, model_files, point, seal, two_models
 from tests.support.minio_server import MinioServer
+from tests.support.waiting import PATIENCE_SECONDS
 
 ALIAS = "toy.plain.seed-0"
 
@@ -140,7 +141,7 @@ def test_an_outage_of_the_store_ends_nothing_that_is_loaded(
                 assert models.ready
                 assert len(models.list()) == 2
                 mortal_minio.start()
-                async with asyncio.timeout(30.0):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while not await _is_served(models, other):
                         await asyncio.sleep(0.01)
 
