@@ -37,6 +37,9 @@ _TOO_LARGE = _refusal(
     "head_too_large",
     f"The request's line and headers are larger than {MOST_HEAD_BYTES:,} bytes.",
 )
+_NO_HTTP = _refusal(
+    b"400 Bad Request", "invalid_request_error", "invalid_http", "This is no request as HTTP/1.1 has them."
+)
 _TOO_MANY = _refusal(
     b"503 Service Unavailable\r\nretry-after: 1",
     "service_unavailable_error",
@@ -99,6 +102,11 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._num_bytes > MOST_FRAME_BYTES:
             # An answer may be under way: there is no place for another.
             self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """What has come can't be read."""
+        del msg
+        self._refuse(_NO_HTTP)
 
     def pause_writing(self) -> None:
         """An answer waits to be read."""

@@ -1,6 +1,7 @@
 """Every failure in the shape that clients know: OpenAI's, and KServe's under /v2."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from services.model_server.access.scopes import find_route
+from services.model_server.api.schemas.common import UNSUPPORTED
 from services.model_server.api.schemas.errors import ErrorAnswer, ErrorDetail, KServeError
 from services.model_server.engine.base import (
     DeadlineExceededError,
@@ -37,6 +39,7 @@ _TYPES = {
 
 
 _NO_OBJECT = ("missing", "model_attributes_type", "model_type", "dict_type")
+_LONGEST_NAME = 64
 
 
 class ApiError(Exception):
@@ -152,19 +155,30 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _from_validation(error: RequestValidationError) -> ApiError:
-    """The first thing that is wrong, by name; what was sent is never repeated."""
-    first: dict[str, Any] = error.errors()[0]
-    where, *path = first["loc"]
+    """The first thing that is wrong, by name; a field that is not supported may be why something else is.
+
+    No value that was sent is ever repeated.
+    """
+    errors: Sequence[dict[str, Any]] = error.errors()
+    unsupported = next((one for one in errors if one["type"] in ("extra_forbidden", UNSUPPORTED)), None)
+    if unsupported is not None:
+        *path, field = unsupported["loc"][1:]
+        param = ".".join([*_names(path), str(field)[:_LONGEST_NAME]])
+        return invalid(f"Unsupported field {param}.", param, "unsupported_field")
+    first = errors[0]
     if first["type"] == "json_invalid":
         return invalid("The body is not valid JSON.", code="invalid_json")
-    names = [str(part) for part in path if isinstance(part, int) or str(part).isidentifier()]
-    param = ".".join(names) or None
-    if first["type"] == "extra_forbidden":
-        return invalid(f"Unsupported field {param or 'with a strange name'}.", param, "unsupported_field")
-    if where == "body" and first["type"] in _NO_OBJECT and param is None:
+    where, *path = first["loc"]
+    named = ".".join(_names(path)) or None
+    if where == "body" and first["type"] in _NO_OBJECT and named is None:
         return invalid("The body must be a JSON object, sent with content-type: application/json.")
     message = first["msg"].removeprefix("Value error, ")
-    return invalid(f"{param or where}: {message[:1].lower()}{message[1:]}.", param, "invalid_value")
+    return invalid(f"{named or where}: {message[:1].lower()}{message[1:]}.", named, "invalid_value")
+
+
+def _names(path: Sequence[int | str]) -> list[str]:
+    """Without what only says which of several types was tried."""
+    return [str(part) for part in path if isinstance(part, int) or part.isidentifier()]
 
 
 def _from_http(error: HTTPException, request: Request) -> ApiError:

@@ -31,8 +31,14 @@ from services.model_server.models.base import ModelDescriptor
 from services.model_server.server import server_of
 from services.model_server.telemetry.record import record_of
 
-router = APIRouter(tags=["KServe"])
+# Triton's client sends JSON and does not say so. A page of another site is known by its origin.
+router = APIRouter(tags=["KServe"], strict_content_type=False)
 _ERRORS = declared(kserve=True)
+_READINESS: dict[int | str, dict[str, Any]] = {
+    **_ERRORS,
+    200: {"model": ModelReady},
+    503: {"model": ModelReady},
+}
 
 
 @router.get("/v2/", include_in_schema=False)
@@ -84,20 +90,14 @@ async def version_metadata(request: Request, name: str, step: str) -> Response:
     return _metadata(request, _describe(request, name, step))
 
 
-@router.get(
-    "/v2/models/{name}/ready", responses={200: {"model": ModelReady}, **_ERRORS}, response_class=Response
-)
+@router.get("/v2/models/{name}/ready", responses=_READINESS, response_class=Response)
 @needs(Scope.INFER, Scope.EVALUATE, Scope.ADMIN)
 async def model_ready(request: Request, name: str) -> Response:
     """Whether a model can answer; one that is not loaded yet is loaded when it is first asked."""
     return _ready(request, _describe(request, name))
 
 
-@router.get(
-    "/v2/models/{name}/versions/{step}/ready",
-    responses={200: {"model": ModelReady}, **_ERRORS},
-    response_class=Response,
-)
+@router.get("/v2/models/{name}/versions/{step}/ready", responses=_READINESS, response_class=Response)
 @needs(Scope.INFER, Scope.EVALUATE, Scope.ADMIN)
 async def version_ready(request: Request, name: str, step: str) -> Response:
     """Whether one checkpoint can answer."""
@@ -130,7 +130,9 @@ async def _infer(request: Request, name: str, body: InferRequest) -> Response:
     shapes = ((len(texts.data),), (len(texts.data), 1))
     if texts.shape not in shapes:
         raise invalid(f"inputs.0.shape is {list(texts.shape)}, and data holds {len(texts.data)} texts.")
-    given = {} if body.parameters is None else body.parameters.model_dump(exclude_none=True)
+    given = {}
+    if body.parameters is not None:
+        given = body.parameters.model_dump(exclude_none=True, exclude={"binary_data_output"})
     completion = CompletionRequest.model_validate(
         {"model": name, "prompt": list(texts.data), **given}, strict=False
     )
@@ -181,7 +183,8 @@ def _metadata(request: Request, found: ModelDescriptor) -> Response:
 def _ready(request: Request, found: ModelDescriptor) -> Response:
     health = server_of(request).engine.health
     is_ready = found.loaded and health.ready and health.progressing
-    return _json(ModelReady(found.name, is_ready))
+    # Triton's client looks at the status alone.
+    return _json(ModelReady(found.name, is_ready), 200 if is_ready else 503)
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -13,16 +13,17 @@ from http.client import HTTPResponse
 import httpx
 import pytest
 
-from services.model_server import ServerSettings
+from services.model_server import ServerSettings, protocol
 from services.model_server.engine.base import RequestClass
 from services.model_server.protocol import MOST_FRAME_BYTES, most_connections
 from tests.services.model_server.doubles import BigramEngine, FixedModels, table
 from tests.services.model_server.live import Live, run_live
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 MOST = 3
 SPARE = 64
 BODY_SECONDS = 0.5
+LONG_SECONDS = 600.0
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,9 @@ def live() -> Iterator[Live]:
 @pytest.fixture(autouse=True)
 def unharmed(live: Live) -> Iterator[None]:
     """Each test finds all connections free, and leaves them so."""
-    until(lambda: _num_connections(live) == 0, seconds=20)
+    until(lambda: _num_connections(live) == 0)
     yield
-    until(lambda: _num_connections(live) == 0, seconds=20)
+    until(lambda: _num_connections(live) == 0)
 
 
 def test_one_connection_too_many_is_told_so_and_health_is_answered_on_it(live: Live) -> None:
@@ -51,7 +52,7 @@ def test_one_connection_too_many_is_told_so_and_health_is_answered_on_it(live: L
             assert another.recv(1) == b""
         with _connected(live) as probe:
             assert _ask(probe, "/health/live").status == 200
-    until(lambda: _num_connections(live) == 0, seconds=20)
+    until(lambda: _num_connections(live) == 0)
     with _connected(live) as another:
         assert _ask(another, "/v1/models").status == 200
 
@@ -60,12 +61,23 @@ def test_one_too_many_that_says_nothing_is_not_waited_for(live: Live) -> None:
     with ExitStack() as stack:
         for _ in range(MOST):
             assert _ask(stack.enter_context(_connected(live)), "/v1/models").status == 200
-        silent = [stack.enter_context(_connected(live)) for _ in range(SPARE + 1)]
-        with suppress(ConnectionError):
-            assert silent[-1].recv(1) == b""  # At once: there is no room to hear it.
+        with _connected(live) as silent:
+            assert silent.recv(1) == b""
+
+
+def test_where_there_is_no_room_to_hear_it_one_too_many_is_cut_off_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "_SPARE_SECONDS", LONG_SECONDS)
+    settings = ServerSettings(body_seconds=LONG_SECONDS, max_connections=MOST)
+    with run_live(BigramEngine({"a": table(0)}), FixedModels(), settings) as live, ExitStack() as stack:
+        until(lambda: _num_connections(live) == 0)
+        for _ in range(MOST + SPARE):
+            stack.enter_context(_connected(live))
+        until(lambda: _num_connections(live) == MOST + SPARE)
+        with _connected(live) as another, suppress(ConnectionError):
+            assert another.recv(1) == b""
         assert _num_connections(live) == MOST + SPARE
-        assert silent[0].recv(1) == b""
-        assert _num_connections(live) < MOST + SPARE
 
 
 def test_there_are_fewer_connections_than_files_that_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,10 +103,13 @@ def test_who_does_not_read_an_answer_does_not_keep_its_place(live: Live) -> None
         b"POST /v1/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
         b"content-length: %d\r\n\r\n" % len(body)
     )
+    assert isinstance(live.server.engine, BigramEngine)
+    asked = live.server.engine.requests
+    before = len(asked)
     with _connected(live, buffer=4096) as connection:
         connection.sendall(head + body)
-        until(lambda: live.server.num_active == 1, seconds=20)
-        until(lambda: live.server.num_active == 0, seconds=20)
+        until(lambda: len(asked) > before)
+        until(lambda: live.server.num_active == 0)
         assert live.server.admission.num_running(RequestClass.INTERACTIVE) == 0
         assert isinstance(live.server.models, FixedModels) and live.server.models.num_leases == 0
         with suppress(ConnectionError):
@@ -124,6 +139,17 @@ def test_headers_after_a_body_are_cut_off_where_they_do_not_end(live: Live) -> N
                 connection.sendall(lines)
 
 
+@pytest.mark.parametrize("sent", [b"HELLO / HTTP/1.1\r\n\r\n", b"GET /\x00 HTTP/1.1\r\n\r\n"])
+def test_what_is_no_http_is_told_so_in_the_shape_of_every_error(live: Live, sent: bytes) -> None:
+    with _connected(live) as connection:
+        connection.sendall(sent)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        error = json.loads(answer.read())["error"]
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
+    assert (error["type"], error["code"]) == ("invalid_request_error", "invalid_http")
+
+
 def test_a_body_in_small_chunks_is_a_body(live: Live) -> None:
     ask = json.dumps({"model": "latest", "prompt": "A tale"}).ljust(100_000).encode()
     parts = (ask[n : n + 10] for n in range(0, len(ask), 10))
@@ -138,7 +164,7 @@ def _connected(live: Live, *, buffer: int | None = None) -> socket.socket:
     connection = socket.socket()
     if buffer is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    connection.settimeout(20)
+    connection.settimeout(PATIENCE_SECONDS)
     connection.connect((url.host, url.port))
     return connection
 

@@ -1,7 +1,7 @@
 """`/v1/chat/completions` as it is asked and answered."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,13 +11,15 @@ from services.model_server.api.schemas.common import (
     WHOLE,
     Decoding,
     Empty,
+    EmptyList,
     Finish,
+    Label,
+    Null,
+    Off,
     Strict,
     Text,
     Usage,
 )
-
-EmptyList = Annotated[tuple[Any, ...], Field(max_length=0, strict=False)] | None
 
 
 class TextPart(Strict):
@@ -33,9 +35,9 @@ class Message(Strict):
     role: Literal["system", "developer", "user", "assistant"]
     content: Text | Annotated[tuple[TextPart, ...], Field(min_length=1, strict=False)]
     name: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None
-    refusal: None = None
-    audio: None = None
-    function_call: None = None
+    refusal: Null = None
+    audio: Null = None
+    function_call: Null = None
     tool_calls: EmptyList = None
     annotations: EmptyList = None
 
@@ -68,13 +70,19 @@ class ChatRequest(Decoding):
     functions: EmptyList = None
     function_call: Literal["none", "auto"] | None = None
     modalities: Annotated[tuple[Literal["text"], ...], Field(max_length=1, strict=False)] | None = None
-    store: Literal[False] | None = None
+    store: Off = None
     metadata: Empty = None
     service_tier: Literal["auto", "default"] | None = None
-    audio: None = None
-    prediction: None = None
-    reasoning_effort: None = None
-    verbosity: None = None
+    audio: Null = None
+    prediction: Null = None
+    reasoning_effort: Null = None
+    verbosity: Null = None
+    web_search_options: Null = None
+    moderation: Null = None
+    prompt_cache_options: Null = None
+    prompt_cache_retention: Null = None
+    prompt_cache_key: Label = None
+    safety_identifier: Label = None
 
     @property
     def limit(self) -> int | None:

@@ -12,12 +12,15 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
 MAX_CHOICES = 128
 MAX_TOP_LOGPROBS = 20
 MAX_STOPS = 32
 MAX_TOKENS = 10_000_000
 """No model reads as many; a larger number is a slip."""
+UNSUPPORTED = "unsupported_field"
+"""Kind of the error of a field that is known and has a value that is not."""
 
 
 class Strict(BaseModel):
@@ -80,12 +83,43 @@ StopField = Annotated[
     ),
 ]
 TokenList = Annotated[tuple[TokenOrText, ...], Field(max_length=4096, strict=False)]
-Zero = Annotated[float, Field(ge=0, le=0)] | None
-"""A setting that is not supported; what means nothing passes."""
-Empty = Annotated[dict[str, Any], Field(max_length=0)] | None
+
+
+def _nothing(value: Any) -> Any:
+    """What means that a field is not used."""
+    if value:
+        raise PydanticCustomError(UNSUPPORTED, "Not supported")
+    return value
+
+
+# A field that is not supported; what means nothing passes.
+Null = Annotated[None, BeforeValidator(_nothing)]
+# Literal[False] would take 0.
+Off = Annotated[bool, AfterValidator(_nothing), WithJsonSchema({"type": "boolean", "const": False})] | None
+Zero = (
+    Annotated[float, AfterValidator(_nothing), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 0})]
+    | None
+)
+Empty = (
+    Annotated[
+        dict[str, Any], AfterValidator(_nothing), WithJsonSchema({"type": "object", "maxProperties": 0})
+    ]
+    | None
+)
+EmptyList = (
+    Annotated[
+        tuple[Any, ...],
+        Field(strict=False),
+        AfterValidator(_nothing),
+        WithJsonSchema({"type": "array", "items": {}, "maxItems": 0}),
+    ]
+    | None
+)
 Temperature = Annotated[float, Field(ge=0, le=100)]
 TopP = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, WHOLE]
+Label = Annotated[str, StringConstraints(max_length=512)] | None
+"""Whom a client asks for, in its own words: accepted, and changes nothing."""
 
 
 class StreamOptions(Strict):
@@ -93,7 +127,7 @@ class StreamOptions(Strict):
 
     include_usage: bool | None = None
     """Whether a last event tells the tokens used."""
-    include_obfuscation: Literal[False] | None = None
+    include_obfuscation: Off = None
 
 
 class SafeBeamField(Strict):
@@ -132,8 +166,7 @@ class Decoding(Strict):
     presence_penalty: Zero = None
     frequency_penalty: Zero = None
     logit_bias: Empty = None
-    user: Annotated[str, StringConstraints(max_length=512)] | None = None
-    """Accepted; changes nothing."""
+    user: Label = None
 
     control: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     """Extension: a control token, e.g. `<|good|>`, put where training put it: after the end-of-text token

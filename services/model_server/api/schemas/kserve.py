@@ -9,6 +9,7 @@ from services.model_server.api.schemas.common import (
     MAX_TOKENS,
     WHOLE,
     BestOfField,
+    Off,
     SafeBeamField,
     Seed,
     StopField,
@@ -34,6 +35,19 @@ class InferParameters(Strict):
     banned_tokens: TokenList | None = None
     safe_beam: SafeBeamField | None = None
     best_of_by: BestOfField | None = None
+    binary_data_output: Off = None
+
+
+class InputParameters(Strict):
+    """How a tensor is written, as clients say it."""
+
+    content_type: Literal["str"] | None = None
+
+
+class OutputParameters(Strict):
+    """How a tensor is to be written: as JSON, which is the only way."""
+
+    binary_data: Off = None
 
 
 def _flat(value: Any) -> Any:
@@ -70,14 +84,14 @@ class InputTensor(Strict):
         WithJsonSchema(_DATA_SCHEMA),
     ]
     """Flat, or nested as the shape says."""
-    parameters: Annotated[dict[str, str], Field(max_length=0)] | None = None
+    parameters: InputParameters | None = None
 
 
 class RequestedOutput(Strict):
     """What is to be told."""
 
     name: Literal["text"]
-    parameters: Annotated[dict[str, str], Field(max_length=0)] | None = None
+    parameters: OutputParameters | None = None
 
 
 class InferRequest(Strict):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import openai
 import pytest
 
 from services.model_server import ServerSettings
-from services.model_server.engine.base import EngineRestartedError
+from services.model_server.engine.base import EngineRestartedError, RequestClass
 from tests.services.model_server.api.balancer import balanced, is_ready
 from tests.services.model_server.api.conftest import SAYING
 from tests.services.model_server.doubles import BigramEngine, FixedModels, ids, table
 from tests.services.model_server.live import Live, run_live
+from tests.support.waiting import until
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
@@ -109,6 +111,21 @@ def test_usage_stands_in_a_last_event_without_choices_and_nowhere_else(ai: opena
         assert (last.choices, last.usage.completion_tokens) == ([], 3)
 
 
+def nulls(create: Callable[..., object]) -> dict[str, None]:
+    """Every field that it may be given, as null, which it sends as such."""
+    own = {"extra_headers", "extra_query", "extra_body", "timeout"}
+    known = inspect.signature(create).parameters.values()
+    return {one.name: None for one in known if one.default is not one.empty and one.name not in own}
+
+
+def test_every_field_that_it_knows_may_be_null(ai: openai.OpenAI) -> None:
+    complete: Any = ai.completions.create
+    chat: Any = ai.chat.completions.create
+    assert complete(**nulls(complete) | {"model": "latest", "prompt": "The AI"}).choices
+    assert chat(**nulls(chat) | {"model": "latest", "messages": MESSAGES}).choices
+    assert len(nulls(complete)) > 12 and len(nulls(chat)) > 30
+
+
 def test_best_of_is_taken_where_it_asks_for_nothing_more(ai: openai.OpenAI) -> None:
     asked = {**GREEDY, "prompt": "The AI", "max_tokens": 1}
     assert len(ai.completions.create(**asked, n=2, best_of=2).choices) == 2  # type: ignore[call-overload]
@@ -155,23 +172,31 @@ def test_it_tries_again_when_it_is_told_to() -> None:
         assert len(engine.requests) == 2
 
 
-def heard(url: str, *, max_retries: int) -> tuple[openai.OpenAI, list[Any]]:
-    """A client that comes again, and every answer that it gets."""
+def heard(
+    url: str, *, max_retries: int, then: Callable[[], object] = lambda: None
+) -> tuple[openai.OpenAI, list[Any]]:
+    """A client that comes again, and every answer that it gets, after which `then` is done at once."""
     answers: list[Any] = []
-    http = openai.DefaultHttpxClient(event_hooks={"response": [answers.append]}, trust_env=False)
+    hooks = [answers.append, lambda _: then()]
+    http = openai.DefaultHttpxClient(event_hooks={"response": hooks}, trust_env=False)
     ai = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=max_retries, http_client=http)
     return ai, answers
 
 
 def test_it_comes_again_after_as_long_as_it_is_told_to_wait() -> None:
-    engine = BigramEngine({"a": table(0)}, step_seconds=0.02)
+    engine = BigramEngine({"a": table(0)})
+    engine.held = frozenset({RequestClass.INTERACTIVE})
     bounds = ServerSettings().interactive.model_copy(update={"running_requests": 1, "waiting_requests": 0})
     with run_live(engine, FixedModels(), ServerSettings(interactive=bounds)) as live, live.client() as other:
-        ai, answers = heard(live.url, max_retries=2)
+
+        def make_room() -> None:
+            engine.held = frozenset()
+            until(lambda: live.server.admission.num_running(RequestClass.INTERACTIVE) == 0)
+
+        ai, answers = heard(live.url, max_retries=2, then=make_room)
         body = {"model": "latest", "prompt": "A tale", "max_tokens": 40, "seed": 1, "stream": True}
-        with ai, other.stream("POST", "/v1/completions", json=body) as under_way:
-            events = under_way.iter_bytes()  # Kept: the stream ends with it.
-            next(events)
+        with ai, other.stream("POST", "/v1/completions", json=body):
+            until(lambda: engine.num_open == 1)
             begun = time.monotonic()
             found = ai.completions.create(model="latest", prompt="The AI", max_tokens=1, temperature=0)
         took = time.monotonic() - begun
@@ -182,7 +207,7 @@ def test_it_comes_again_after_as_long_as_it_is_told_to_wait() -> None:
 
 def test_while_a_replica_goes_down_it_is_answered_by_another() -> None:
     """Behind an address that leads new connections to whoever is ready, as a Kubernetes service does."""
-    old, new = (BigramEngine({"a": table(0)}, step_seconds=0.02) for _ in range(2))
+    old, new = (BigramEngine({"a": table(0)}) for _ in range(2))
     asked = {"model": "latest", "prompt": "A tale", "max_tokens": 1, "seed": 1}
     body = {**asked, "max_tokens": 100, "stream": True}
     with (
@@ -194,12 +219,11 @@ def test_while_a_replica_goes_down_it_is_answered_by_another() -> None:
         ai, answers = heard(url, max_retries=1)
         with ai:
             ai.completions.create(**asked)  # type: ignore[call-overload]
-            with other.stream("POST", "/v1/completions", json=body) as under_way:
-                events = under_way.iter_bytes()  # Kept: the stream ends with it.
-                next(events)
+            old.held = frozenset({RequestClass.INTERACTIVE})
+            with other.stream("POST", "/v1/completions", json=body):
+                until(lambda: old.num_open == 1)
                 first.web.handle_exit(signal.SIGTERM, None)
-                while is_ready(first.url):
-                    time.sleep(0.01)
+                until(lambda: not is_ready(first.url))
                 ai.completions.create(**asked)  # type: ignore[call-overload]
     assert [answer.status_code for answer in answers] == [200, 503, 200]
     assert (answers[1].headers["retry-after"], answers[1].headers["connection"]) == ("1", "close")

@@ -36,6 +36,9 @@ def _error(response: httpx.Response) -> dict[str, Any]:
     ("fields", "param"),
     [
         ({"promt": "The"}, "promt"),
+        ({"promt": "The", "prompt": None}, "promt"),
+        ({"max-tokens": 5}, "max-tokens"),
+        ({"safe_beam": {"max width": 2}}, "safe_beam.max width"),
         ({"logit_bias": {"5": 1}}, "logit_bias"),
         ({"presence_penalty": 0.5}, "presence_penalty"),
         ({"suffix": "x"}, "suffix"),
@@ -67,6 +70,17 @@ def test_the_field_that_is_wrong_is_named(client: httpx.Client, fields: dict[str
     response = client.post("/v1/completions", json={**OK, **fields})
     assert (response.status_code, _error(response)["param"]) == (400, param)
     assert param.partition(".")[0] in _error(response)["message"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"logit_bias": {"5": 1}}, {"presence_penalty": 0.5}, {"frequency_penalty": -0.5}, {"min_p": 0}]
+)
+def test_one_that_is_not_supported_is_told_so_whether_its_name_is_known_or_not(
+    client: httpx.Client, fields: dict[str, Any]
+) -> None:
+    (name,) = fields
+    error = _error(client.post("/v1/completions", json={**OK, **fields}))
+    assert (error["message"], error["code"]) == (f"Unsupported field {name}.", "unsupported_field")
 
 
 @pytest.mark.parametrize(
