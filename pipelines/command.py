@@ -146,7 +146,7 @@ def serve(
     (entry,) = entry_points(group="parable.services", name="model_server")
     server = entry.load()
     if settings is not None:
-        server.serve_settings(settings, say=typer.echo)
+        server.serve_settings(settings)
     else:
         server.serve(store, model=model, port=port, host=host, keys=keys, engine=engine, say=typer.echo)
 

@@ -1,11 +1,13 @@
 """From settings to an application over the real engine and a real store."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 from fastapi import FastAPI
 
+from parable.process import CGROUP_FOLDER
 from parable.store import open_store
 from services.model_server.app import create_app
 from services.model_server.engine.base import Engine
@@ -18,7 +20,6 @@ from services.model_server.settings import ServerSettings
 _WEIGHT_BYTES = {"float32": 4, "bfloat16": 2}
 _MEMORY_SHARE = 0.5
 """Of the machine's memory, what weights may take; keys, values and everything else need the rest."""
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def build_app(settings: ServerSettings) -> FastAPI:
@@ -30,7 +31,7 @@ def build_app(settings: ServerSettings) -> FastAPI:
     """
     settings.check()
     store = open_store(settings.store)
-    memory_bytes = settings.memory_bytes or int(_MEMORY_SHARE * _machine_bytes())
+    memory_bytes = settings.memory_bytes or int(_MEMORY_SHARE * machine_bytes())
     engine = _engine(settings, memory_bytes)
     limits = Limits(
         memory_bytes=memory_bytes,
@@ -58,14 +59,14 @@ def _engine(settings: ServerSettings, memory_bytes: int) -> Engine:
     )
 
 
-def _machine_bytes() -> int:
+def machine_bytes() -> int:
     """Memory that this process may use: the machine's, or what its control group leaves of it."""
     total = int(psutil.virtual_memory().total)
-    try:
-        limit = _CGROUP_LIMIT.read_text().strip()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.isdigit() else total
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # Version 2 of control groups, then 1.
+        with suppress(OSError):
+            limit = (CGROUP_FOLDER / name).read_text().strip()
+            return min(total, int(limit)) if limit.isdigit() else total
+    return total
 
 
 def _default_cache() -> Path:

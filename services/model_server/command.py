@@ -1,5 +1,6 @@
 """`parable serve`: a store's checkpoints on this machine, and three lines to paste."""
 
+import logging
 import shlex
 import threading
 import time
@@ -27,6 +28,7 @@ NUM_LISTED = 12
 LOOK_SECONDS = 0.1
 KEY_VARIABLE = "PARABLE_API_KEY"
 EVERYWHERE = ("0.0.0.0", "::")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def serve(
             announcer.ended.set()
 
 
-def serve_settings(path: Path, *, say: Callable[[str], None]) -> None:
+def serve_settings(path: Path) -> None:
     """Serve as a file of settings says, as the chart does: JSON, with `ServerSettings`' fields.
 
     Raises:
@@ -106,8 +108,11 @@ def serve_settings(path: Path, *, say: Callable[[str], None]) -> None:
     from services.model_server.build import build_app
     from services.model_server.serve import run_server
 
-    say(f"Serving {settings.store} on {settings.host}:{settings.port}.")
-    run_server(build_app(settings))
+    def announce(port: int, metrics_port: int | None) -> None:
+        del metrics_port
+        logger.info("serving %s on %s:%d", settings.store, settings.host, port)
+
+    run_server(build_app(settings), on_start=announce)
 
 
 def read_settings(path: Path) -> ServerSettings:

@@ -1,5 +1,6 @@
 """OpenTelemetry spans, one a request; nothing of OpenTelemetry is imported where none are asked for."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from services.model_server.telemetry.record import RequestRecord
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+
+CLOSE_SECONDS = 2.0
 
 
 class Tracing:
@@ -71,5 +74,8 @@ class Tracing:
                         span.set_attribute(name, value)
 
     def close(self) -> None:
-        """Send what is left."""
-        self._provider.shutdown()
+        """Send what is left, within `CLOSE_SECONDS`: a collector that is down does not hold up the end."""
+        # The exporter's own bound is for one attempt, of which it makes several.
+        sending = threading.Thread(target=self._provider.shutdown, name="last spans", daemon=True)
+        sending.start()
+        sending.join(CLOSE_SECONDS)

@@ -23,7 +23,6 @@ from services.model_server.command import Lines, announcement, lines_for, serve
 from services.model_server.models.index import Index
 from services.model_server.settings import ServerSettings
 from tests.services.model_server.support import MAX_LENGTH, point, two_models
-from tests.support.process import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVE = """
@@ -118,7 +117,7 @@ def test_help_is_quick() -> None:
 def started(store: Path) -> Iterator[subprocess.Popen[str]]:
     """The command as a process; it is gone when the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(store), str(free_port())],
+        [sys.executable, "-c", SERVE, str(store), "0"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -160,6 +159,30 @@ def test_ctrl_c_ends_it_cleanly_while_it_loads(tmp_path: Path, times: int) -> No
         _, log = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in log
+
+
+def test_a_log_that_no_person_reads_is_json_from_its_first_line(tmp_path: Path) -> None:
+    two_models(LocalStore(tmp_path / "store"))
+    settings = tmp_path / "settings.json"
+    told = {
+        "store": str(tmp_path / "store"),
+        "cache": str(tmp_path / "cache"),
+        "port": 0,
+        "metrics_port": None,
+    }
+    settings.write_text(json.dumps(told))
+    program = [str(Path(sys.executable).parent / "parable"), "serve", "--settings", str(settings)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        try:
+            lines = [*islice(process.stdout, 2)]
+            process.send_signal(signal.SIGTERM)
+            lines += process.stdout
+        finally:
+            process.kill()
+    first, *_ = [json.loads(line) for line in lines]
+    assert first["message"].startswith(f"serving {tmp_path / 'store'} on 127.0.0.1:")
+    assert process.returncode == 0
 
 
 def shell(line: str, **environment: str) -> str:

@@ -128,6 +128,8 @@ def _pass_time(engine: TorchEngine, patience: float) -> None:
 
 
 LONG = {"max_tokens": 150, "temperature": 0.0}
+MANY: dict[str, Any] = {"sampling": LONG, "draws": 200}
+"""Seconds of work, so that it is under way when a test has seen it begin."""
 
 
 def test_answers_do_not_depend_on_what_else_runs(run: Run, engine: TorchEngine) -> None:
@@ -181,7 +183,7 @@ def test_a_killed_process_is_replaced_with_its_models(run: Run, engine: TorchEng
     async def scenario() -> None:
         before = engine.health.restarts
         expected = await _answer(engine, _request(3))
-        chunks = await _begun(engine, _request(sampling=LONG))
+        chunks = await _begun(engine, _request(**MANY))
         scoring = asyncio.create_task(
             engine.score(ScoreRequest(model="a", sequences=(tuple([1, 2] * 100),) * 400, starts=(1,) * 400))
         )
@@ -205,7 +207,7 @@ def test_a_process_that_hangs_is_replaced(run: Run, engine: TorchEngine, busy: b
     async def scenario() -> None:
         await _until(lambda: engine.health.ready)
         before = engine.health.restarts
-        chunks = await _begun(engine, _request(sampling=LONG)) if busy else None
+        chunks = await _begun(engine, _request(**MANY)) if busy else None
         await _suspend(engine)
         well = engine.health
         _pass_time(engine, 0.6)
@@ -369,7 +371,7 @@ def test_an_unloaded_model_ends_its_own_requests_and_can_come_back(
 ) -> None:
     async def scenario() -> None:
         other = await _begun(engine, _request(model="a", sampling=LONG))
-        chunks = await _begun(engine, _request(model="b", sampling=LONG, draws=20))
+        chunks = await _begun(engine, _request(model="b", **MANY))
         await engine.unload("b")
         with pytest.raises(EngineRestartedError, match="b is not loaded; send it again"):
             [chunk async for chunk in chunks]
@@ -433,7 +435,7 @@ def test_stop_fails_what_is_under_way(
         engine, model = TorchEngine(EngineOptions(num_threads=1)), ModelFolder(key="a", folder=folders / "a")
         await engine.start()
         await engine.load(model)
-        chunks = await _begun(engine, _request(sampling=LONG))
+        chunks = await _begun(engine, _request(**MANY))
         process = psutil.Process(_pid(engine))
         async with asyncio.timeout(PATIENCE_SECONDS):
             await stop(engine)

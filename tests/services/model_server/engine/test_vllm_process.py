@@ -207,7 +207,7 @@ def test_what_is_about_to_end_is_waited_for(tmp_path: Path) -> None:
     )
 
     async def scenario() -> None:
-        engine = VllmEngine(VllmOptions(command=(sys.executable, "-c", deaf), load_seconds=1.0))
+        engine = VllmEngine(VllmOptions(command=(sys.executable, "-c", deaf), load_seconds=3.0))
         await engine.start()
         loading = asyncio.create_task(engine.load(model))
         async with asyncio.timeout(60):

@@ -41,7 +41,7 @@ def ask(page: Page, *, tokens: int = 12, seed: str = "3") -> None:
     page.locator("#prompt").fill("The AI chose to")
     page.get_by_role("button", name="Ask", exact=True).click()
     for status in page.locator(".answer .status").all():
-        expect(status).to_contain_text("tokens in", timeout=20_000)
+        expect(status).to_contain_text("tokens in")
 
 
 def ask_one_only(page: Page) -> None:
@@ -154,7 +154,7 @@ def test_the_keyboard_alone_is_enough(real: Live, open_page: OpenPage) -> None:
         page.keyboard.type("The fox")
         page.keyboard.press("Control+Enter")
         for status in page.locator(".answer .status").all():
-            expect(status).to_contain_text("tokens in", timeout=20_000)
+            expect(status).to_contain_text("tokens in")
         page.locator("#evaluate-picked").focus()
         page.keyboard.press("Tab")
         assert focused() == "tokens"

@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from services.model_server import ServerSettings
+from services.model_server.engine.base import RequestClass
 from services.model_server.settings import QueueBounds
 from tests.services.model_server.doubles import BigramEngine, FixedModels, table
 from tests.services.model_server.live import run_live
@@ -27,7 +28,9 @@ def test_stop_ends_what_is_being_written(open_page: OpenPage) -> None:
         page.locator("#prompt").fill("The AI")
         page.get_by_label("Max tokens").fill("100")
         page.get_by_role("button", name="Ask", exact=True).click()
-        expect(page.locator(".answer:nth-of-type(2) .token").nth(1)).to_be_attached()
+        for answer in page.locator(".answer").all():
+            expect(answer.locator(".token").nth(1)).to_be_attached()
+        engine.held = frozenset({RequestClass.INTERACTIVE})
         page.get_by_role("button", name="Stop").focus()
         page.keyboard.press("Enter")
         for status in page.locator(".answer .status").all():
@@ -104,7 +107,9 @@ def test_too_much_at_once(open_page: OpenPage) -> None:
         patience_seconds=1,
         deadline_seconds=60,
     )
-    with run_live(_slow(), FixedModels(("a", "b")), ServerSettings(interactive=bounds)) as live:
+    engine = _slow()
+    engine.held = frozenset({RequestClass.INTERACTIVE})
+    with run_live(engine, FixedModels(("a", "b")), ServerSettings(interactive=bounds)) as live:
         page = open_page(live.url)
         page.get_by_label("Max tokens").fill("5")
         page.get_by_role("button", name="Ask", exact=True).click()
@@ -114,6 +119,7 @@ def test_too_much_at_once(open_page: OpenPage) -> None:
             page.locator(f".answer:has(.failure) {one}").bounding_box() for one in (".text", ".failure")
         )
         assert text and failure and failure["y"] - (text["y"] + text["height"]) < 20
+        engine.held = frozenset()
 
 
 def test_a_key_is_asked_for_and_kept_in_memory_only(open_page: OpenPage, tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from services.model_server import ServerSettings
+from services.model_server.telemetry.record import RequestRecord
+from services.model_server.telemetry.tracing import Tracing
 from tests.services.model_server.doubles import BigramEngine, FixedModels, table
 from tests.services.model_server.live import run_live
 
@@ -56,6 +60,18 @@ def test_a_request_is_a_span_under_its_caller_s() -> None:
     assert told["gen_ai.request.model"].string_value == "toy.a.seed-0@100"
     assert told["gen_ai.usage.input_tokens"].int_value == 2
     assert told["gen_ai.usage.output_tokens"].int_value == 2
+
+
+def test_a_collector_that_does_not_answer_holds_up_the_end_for_two_seconds() -> None:
+    """Left to itself, the exporter waits for ten and tries again."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        tracing = Tracing.to(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces")
+        assert tracing is not None
+        with tracing.span(RequestRecord("id", method="GET", route="/v1/models"), {}):
+            pass
+        began = time.monotonic()
+        tracing.close()
+        assert time.monotonic() - began < 5
 
 
 def test_without_an_endpoint_nothing_of_it_is_imported() -> None:
