@@ -22,5 +22,5 @@ def test_every_test_that_shows_something_is_there() -> None:
     clients, _, withstood = text.partition("## What it withstands")
     named = [tests / one for one in re.findall(r"`(\w+/test_\w+\.py)`", clients)]
     named += [tests / "chaos" / one for one in re.findall(r"`(test_\w+\.py)`", withstood)]
-    assert len(named) == 5 + 9
+    assert len(named) == 6 + 10
     assert [path for path in named if not path.is_file()] == []
