@@ -56,10 +56,12 @@ def beat(engine: VllmEngine) -> Beat:
 
 
 @contextmanager
-def little_memory() -> Iterator[None]:
-    """On a CPU it would take most of the machine's."""
+def small_machine() -> Iterator[None]:
+    """On a CPU it would take most of the memory; tied to one of two cores, it would seldom stream in time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+        patch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        patch.setenv("OMP_NUM_THREADS", "1")
         yield
 
 

@@ -80,7 +80,7 @@ def engines(run: Run, model: ModelFolder) -> Iterator[Engines]:
             await engine.start()
             await engine.load(model)
 
-    with real_vllm.little_memory():
+    with real_vllm.small_machine():
         run(start())
         yield engines
         run(engines.vllm.stop())

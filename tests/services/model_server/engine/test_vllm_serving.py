@@ -58,7 +58,7 @@ def vllm(store: LocalStore, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     settings = ServerSettings(
         store=store.uri, cache=tmp_path_factory.mktemp("vllm"), engine="vllm", vllm=real_vllm.options()
     )
-    with real_vllm.little_memory(), run_app(build_app(settings), until="/health/live") as live:
+    with real_vllm.small_machine(), run_app(build_app(settings), until="/health/live") as live:
         until(lambda: live.server.not_ready() is None, seconds=PATIENCE_SECONDS)
         yield live
 
