@@ -13,7 +13,7 @@ from services.model_server.engine.base import RequestClass
 from services.model_server.settings import QueueBounds
 from tests.services.model_server.doubles import BigramEngine, FixedModels, table
 from tests.services.model_server.live import Live, run_live
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 SMALL = QueueBounds(
     running_requests=2,
@@ -34,9 +34,7 @@ def test_past_the_bound_requests_come_again_and_the_others_are_served() -> None:
     async def storm(url: str) -> list[httpx.Response]:
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS, trust_env=False) as client:
             asking = [asyncio.create_task(client.post("/v1/completions", json=ASK)) for _ in range(20)]
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while sum(one.done() for one in asking) < 15:
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: sum(one.done() for one in asking) >= 15)
             engine.held = frozenset()
             return await asyncio.gather(*asking)
 
@@ -57,9 +55,7 @@ def test_evaluation_that_waits_does_not_hold_up_the_others() -> None:
     async def ask(live: Live) -> None:
         async with httpx.AsyncClient(base_url=live.url, timeout=PATIENCE_SECONDS, trust_env=False) as client:
             scores = [asyncio.create_task(client.post("/v1/completions", json=SCORE)) for _ in range(5)]
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while live.server.admission.num_waiting(RequestClass.EVALUATION) < 3:
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: live.server.admission.num_waiting(RequestClass.EVALUATION) >= 3)
             assert (await client.post("/v1/completions", json={**ASK, "max_tokens": 1})).status_code == 200
             assert not any(score.done() for score in scores)
             engine.held = frozenset()

@@ -31,8 +31,8 @@ from services.model_server.engine.base import (
 from services.model_server.engine.options import EngineOptions
 from services.model_server.engine.torch_engine import WATCH_SECONDS, TorchEngine
 from tests.parable.inference import tiny, trained
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
-PATIENCE_SECONDS = 60.0
 POISON = 63
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -104,12 +104,6 @@ async def _begun(engine: TorchEngine, request: GenerateRequest) -> AsyncIterator
     return chunks
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 def _pid(engine: TorchEngine) -> int:
     assert engine._process is not None
     return engine._process.pid
@@ -119,7 +113,7 @@ async def _suspend(engine: TorchEngine) -> None:
     """Stop its process; what it has said before has then been heard."""
     os.kill(_pid(engine), signal.SIGSTOP)
     engine._watch.note_progress()
-    await _until(lambda: engine._watch.silent_seconds > WATCH_SECONDS)
+    await eventually(lambda: engine._watch.silent_seconds > WATCH_SECONDS)
 
 
 def _pass_time(engine: TorchEngine, patience: float) -> None:
@@ -165,12 +159,12 @@ def test_steps_are_told_by_the_tokens_that_they_read(run: Run, engine: TorchEngi
     prompt = trained.prompts(1)[0]
 
     async def scenario() -> None:
-        await _until(lambda: engine.health.num_running == 0)
+        await eventually(lambda: engine.health.num_running == 0)
         beat = engine._watch.beat
-        await _until(lambda: engine._watch.beat is not beat)  # It tells of the tests before.
+        await eventually(lambda: engine._watch.beat is not beat)  # It tells of the tests before.
         before = engine.health.iterations
         await _answer(engine, _request(prompt=prompt, sampling={"max_tokens": 6, "temperature": 0.0}))
-        await _until(lambda: engine.health.iterations.num_tokens >= before.num_tokens + len(prompt) + 5)
+        await eventually(lambda: engine.health.iterations.num_tokens >= before.num_tokens + len(prompt) + 5)
         after = engine.health.iterations
         assert after.num_tokens == before.num_tokens + len(prompt) + 5
         assert sum(after.counts) == sum(before.counts) + 6
@@ -205,7 +199,7 @@ def test_a_killed_process_is_replaced_with_its_models(run: Run, engine: TorchEng
 @pytest.mark.parametrize("busy", [True, False])
 def test_a_process_that_hangs_is_replaced(run: Run, engine: TorchEngine, busy: bool) -> None:
     async def scenario() -> None:
-        await _until(lambda: engine.health.ready)
+        await eventually(lambda: engine.health.ready)
         before = engine.health.restarts
         chunks = await _begun(engine, _request(**MANY)) if busy else None
         await _suspend(engine)
@@ -215,7 +209,7 @@ def test_a_process_that_hangs_is_replaced(run: Run, engine: TorchEngine, busy: b
         assert (well.ready, well.progressing) == (True, True)
         assert (unwell.ready, unwell.progressing) == (True, False)
         _pass_time(engine, 0.6)
-        await _until(lambda: engine.health.restarts == before + 1)
+        await eventually(lambda: engine.health.restarts == before + 1)
         if chunks is not None:
             with pytest.raises(EngineRestartedError):
                 [chunk async for chunk in chunks]
@@ -235,7 +229,7 @@ def test_a_process_that_can_not_be_started_is_tried_again(
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, most_files))
         try:
             os.kill(_pid(engine), signal.SIGKILL)
-            await _until(lambda: caplog.text.count("no process can be started for the engine") == 2)
+            await eventually(lambda: caplog.text.count("no process can be started for the engine") == 2)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, most_files))
         assert await _answer(engine, _request(3)) == expected
@@ -296,7 +290,7 @@ def test_a_storm_of_cancels_leaves_nothing(run: Run, engine: TorchEngine) -> Non
                 await task.result().aclose()  # type: ignore[attr-defined]
         answer = await _answer(engine, _request(4))
         assert answer == await _answer(engine, _request(4))
-        await _until(lambda: engine.health.num_running == engine.health.num_waiting == 0)
+        await eventually(lambda: engine.health.num_running == engine.health.num_waiting == 0)
         assert engine.health.cache_usage == 0.0
         assert engine._mailboxes == {}
 
@@ -318,7 +312,7 @@ def test_a_deadline_ends_a_request(run: Run, engine: TorchEngine) -> None:
                 await engine.score(many)  # More than the process takes before it reads.
         finally:
             os.kill(_pid(engine), signal.SIGCONT)
-        await _until(lambda: engine.health.num_running == engine.health.num_waiting == 0)
+        await eventually(lambda: engine.health.num_running == engine.health.num_waiting == 0)
         assert await _answer(engine, _request(0, deadline_seconds=PATIENCE_SECONDS))
 
     run(scenario())
@@ -329,7 +323,7 @@ def test_a_slow_reader_gets_everything(run: Run, engine: TorchEngine) -> None:
         request = _request(sampling=LONG)
         chunks = engine.generate(request)
         found = [token.id for token in (await anext(chunks)).tokens]
-        await _until(lambda: engine.health.num_running == 0)
+        await eventually(lambda: engine.health.num_running == 0)
         async for chunk in chunks:
             found += [token.id for token in chunk.tokens]
         assert found == (await _answer(engine, request))[0]
@@ -413,7 +407,7 @@ async def _stop_when_it_is_given_up(engine: TorchEngine) -> None:
     try:
         await _suspend(engine)
         _pass_time(engine, 1.0)
-        await _until(lambda: bool(stopping))
+        await eventually(lambda: bool(stopping))
     finally:
         logger.removeHandler(stopper)
     done, _ = await asyncio.wait(stopping, timeout=PATIENCE_SECONDS / 2)

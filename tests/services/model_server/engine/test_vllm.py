@@ -33,6 +33,7 @@ from services.model_server.engine.torch_engine import TorchEngine
 from services.model_server.engine.vllm.engine import VllmEngine
 from tests.services.model_server.engine import real_vllm
 from tests.services.model_server.engine.real_vllm import MAX_LENGTH, VOCABULARY
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, real_vllm.needs_vllm, pytest.mark.timeout(900)]
 HANG_SECONDS = 40.0
@@ -113,12 +114,6 @@ async def _begun(engine: Engine, request: GenerateRequest) -> AsyncIterator[Chun
     chunks = engine.generate(request)
     await anext(chunks)
     return chunks
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 def _processes(title: str) -> list[psutil.Process]:
@@ -368,7 +363,7 @@ def test_a_killed_vllm_is_started_anew(run: Run, engines: Engines) -> None:
         server.kill()
         with pytest.raises(EngineRestartedError, match="send it again"):
             [chunk async for chunk in chunks]
-        await _until(lambda: not engines.vllm.health.ready)
+        await eventually(lambda: not engines.vllm.health.ready, seconds=PATIENCE_SECONDS)
         assert await _answer(engines.vllm, _request()) == expected  # Waits until the model is back.
         assert engines.vllm.health.ready
         assert engines.vllm.health.restarts == 1
@@ -385,7 +380,7 @@ def test_a_vllm_that_hangs_is_started_anew(run: Run, engines: Engines) -> None:
         (core,) = _processes("EngineCore")
         core.send_signal(signal.SIGSTOP)
         asking = asyncio.create_task(_answer(engines.vllm, _request()))
-        await _until(lambda: not engines.vllm.health.progressing)
+        await eventually(lambda: not engines.vllm.health.progressing, seconds=PATIENCE_SECONDS)
         with pytest.raises(EngineRestartedError):
             await asking
         assert await _answer(engines.vllm, _request())

@@ -30,7 +30,7 @@ from services.model_server.models.base import ModelUnavailableError
 from services.model_server.models.folders import CheckpointRefusedError
 from tests.services.model_server.jobs.fakes import ArithmeticEngine, EngineRequest, NamedModels
 from tests.support.minio_server import MinioServer
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 ADA, BOB = Owner("ada"), Owner("bob")
 QUICK = JobOptions(
@@ -225,9 +225,7 @@ def test_an_owner_that_comes_back_when_another_has_finished_its_job_changes_noth
                 assert (await until(two, name)).status == "completed"
             before = list(store.list("evaluations/"))
             engine.goes_on.set()
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while one.busy:
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: not one.busy)
             assert list(store.list("evaluations/")) == before
         return name
 
@@ -246,9 +244,7 @@ def test_a_cancelled_job_stops_whoever_works_on_it_and_keeps_its_rows(store: Obj
             await until(one, name, "running", num_done=8)
             assert (await other.cancel(ADA, name)).status == "cancelled"
             assert (await other.cancel(ADA, name)).status == "cancelled"
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while one.busy:
-                    await asyncio.sleep(0.01)
+            await eventually(lambda: not one.busy)
             asked = len(engine.asked)
             assert (await one.get(ADA, name)).progress.done >= 8
             engine.goes_on.set()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from parable.store import ObjectStore
 from services.model_server.engine.base import Engine
@@ -14,10 +12,8 @@ from services.model_server.models.base import Models
 from services.model_server.models.resident import Limits
 from services.model_server.models.stored import Place, StoredModels
 from tests.services.model_server.support import model_files
-from tests.support.waiting import PATIENCE_SECONDS
 
 MODEL_BYTES = len(model_files()["model.safetensors"])
-Found = TypeVar("Found")
 
 
 @asynccontextmanager
@@ -43,14 +39,6 @@ async def serving(
         yield models
     finally:
         await models.stop()
-
-
-async def until(found: Callable[[], Found], *, seconds: float = PATIENCE_SECONDS) -> Found:
-    """What is found first that counts as true; fails when that takes too long."""
-    async with asyncio.timeout(seconds):
-        while not (value := found()):
-            await asyncio.sleep(0.01)
-    return value
 
 
 async def meaning(models: Models, name: str) -> str:

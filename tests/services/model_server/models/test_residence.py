@@ -16,9 +16,9 @@ from services.model_server.models.base import ModelUnavailableError, NoRoomError
 from services.model_server.models.folders import CheckpointRefusedError
 from services.model_server.models.resident import Limits
 from tests.services.model_server.models.double import CountingEngine
-from tests.services.model_server.models.serving import MODEL_BYTES, meaning, serving, until
+from tests.services.model_server.models.serving import MODEL_BYTES, meaning, serving
 from tests.services.model_server.support import damage, end_run, model_files, point, seal
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 TWO_FIT = Limits(memory_bytes=2 * MODEL_BYTES + 1000, room_seconds=0.2)
 PATIENT = replace(TWO_FIT, room_seconds=10 * PATIENCE_SECONDS)
@@ -44,7 +44,7 @@ def test_concurrent_first_uses_load_once(store: LocalStore, tmp_path: Path) -> N
             asks.pop(0).cancel()  # That one gives up does not end it for the others.
             engine.gate.set()
             assert {await ask for ask in asks} == {"toy.b.seed-0@100"}
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             assert len(engine.loads) == len(set(engine.loads)) == 2  # And the default.
 
     asyncio.run(play())
@@ -54,7 +54,7 @@ def test_one_that_the_engine_has_lost_is_loaded_anew(store: LocalStore, tmp_path
     async def play() -> None:
         engine = CountingEngine()
         async with serving(store, engine, tmp_path) as models:
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             async with models.lease("b") as before:
                 engine.loaded.clear()
                 assert [one.loaded for one in models.list()] == [False] * 4
@@ -70,7 +70,7 @@ def test_the_least_recently_used_makes_room_and_comes_back(store: LocalStore, tm
     async def play() -> None:
         engine = CountingEngine()
         async with serving(store, engine, tmp_path, limits=TWO_FIT) as models:
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             for name in ("b", "c", "b", "d", "b"):
                 assert await meaning(models, name) == f"toy.{name}.seed-0@100"
             loaded = [one.arm for one in models.list() if one.loaded]
@@ -84,7 +84,7 @@ def test_a_model_in_use_is_not_taken_away(store: LocalStore, tmp_path: Path) -> 
     async def play() -> None:
         engine = CountingEngine()
         async with serving(store, engine, tmp_path, limits=TWO_FIT) as models, AsyncExitStack() as held:
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             served = await held.enter_async_context(models.lease("b"))
             with pytest.raises(
                 NoRoomError, match=r"segments\.\w+@100 takes [\d,]+ bytes of memory; models in use"
@@ -101,7 +101,7 @@ def test_who_waits_for_room_gets_that_of_a_model_that_falls_out_of_use(
     async def play() -> None:
         engine = CountingEngine()
         async with serving(store, engine, tmp_path, limits=PATIENT) as models:
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             async with models.lease("b") as served:
                 waiting = asyncio.create_task(meaning(models, "c"))
                 await asyncio.sleep(0.05)
@@ -117,10 +117,10 @@ def test_who_waits_for_room_gets_that_of_a_load_that_fails(store: LocalStore, tm
     async def play() -> None:
         engine = CountingEngine()
         async with serving(store, engine, tmp_path, limits=PATIENT) as models:
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             engine.gate = asyncio.Event()
             failing = asyncio.create_task(meaning(models, "b"))
-            await until(lambda: len(engine.asked) == 2)  # The default, and b.
+            await eventually(lambda: len(engine.asked) == 2)  # The default, and b.
             engine.refused = {engine.asked[-1]}
             waiting = asyncio.create_task(meaning(models, "c"))
             await asyncio.sleep(0.1)
@@ -153,13 +153,13 @@ def test_what_a_model_really_takes_counts(store: LocalStore, tmp_path: Path) -> 
         engine = CountingEngine()  # Keeps the weights as they are at rest.
         limits = Limits(memory_bytes=int(2.5 * MODEL_BYTES), room_seconds=0.2)
         async with serving(store, engine, tmp_path, limits=limits) as models, AsyncExitStack() as held:
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             await held.enter_async_context(models.lease("b"))
             with pytest.raises(NoRoomError):
                 await meaning(models, half)
         limits = Limits(memory_bytes=int(2.6 * MODEL_BYTES), weight_bytes=2, room_seconds=0.2)
         async with serving(store, engine, tmp_path, limits=limits) as models, AsyncExitStack() as held:
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             await held.enter_async_context(models.lease("b"))
             await held.enter_async_context(models.lease(half))
             with pytest.raises(NoRoomError):  # Half of it is expected, and all of it found.
@@ -227,7 +227,7 @@ def test_a_load_that_the_end_of_the_server_cuts_off_says_so(
         engine = CountingEngine(gate=asyncio.Event())
         async with serving(store, engine, tmp_path, default="b") as models:
             asking = asyncio.create_task(meaning(models, "b"))
-            await until(lambda: engine.asked)
+            await eventually(lambda: engine.asked)
         with pytest.raises(asyncio.CancelledError):
             await asking
 

@@ -15,9 +15,9 @@ from services.model_server.models.folders import CheckpointRefusedError
 from services.model_server.models.resident import Limits
 from services.model_server.models.stored import StoredModels
 from tests.services.model_server.models.double import CountingEngine
-from tests.services.model_server.models.serving import MODEL_BYTES, meaning, serving, until
+from tests.services.model_server.models.serving import MODEL_BYTES, meaning, serving
 from tests.services.model_server.support import damage, model_files, point, seal
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 ALIAS = "toy.plain.seed-0"
 ONE_FITS = Limits(memory_bytes=MODEL_BYTES + 1000, room_seconds=0.1, drain_seconds=PATIENCE_SECONDS)
@@ -40,7 +40,7 @@ def train(store: LocalStore, num_steps: int, *, damaged: bool = False) -> Artifa
 
 
 async def settles(models: StoredModels, step: int, *, alias: str = ALIAS) -> None:
-    await until(lambda: models.describe(alias).step == step)
+    await eventually(lambda: models.describe(alias).step == step)
 
 
 def test_an_alias_in_use_follows_what_is_sealed(store: LocalStore, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_requests_never_wait_for_the_next_one_and_keep_the_one_they_have(
         async with serving(store, engine, tmp_path) as models, models.lease(ALIAS) as old:
             engine.gate = asyncio.Event()
             train(store, 2)
-            await until(lambda: len(engine.asked) == 2)  # The next one is on its way, and does not come.
+            await eventually(lambda: len(engine.asked) == 2)  # The next one is on its way, and does not come.
             async with asyncio.timeout(PATIENCE_SECONDS):
                 assert await meaning(models, ALIAS) == f"{ALIAS}@1"
             engine.gate.set()
@@ -88,9 +88,9 @@ def test_where_two_do_not_fit_the_old_one_is_drained_first(store: LocalStore, tm
         engine = CountingEngine()
         async with serving(store, engine, tmp_path, limits=ONE_FITS) as models:
             async with models.lease(ALIAS) as old:
-                await until(lambda: models.ready)
+                await eventually(lambda: models.ready)
                 train(store, 2)
-                await until(lambda: not models.describe(f"{ALIAS}@1").loaded)  # It gets no new requests.
+                await eventually(lambda: not models.describe(f"{ALIAS}@1").loaded)  # It gets no new requests.
                 later = asyncio.create_task(meaning(models, ALIAS))
                 await asyncio.sleep(0.1)
                 assert not later.done()
@@ -108,7 +108,7 @@ def test_an_old_one_that_does_not_fall_out_of_use_goes_on(store: LocalStore, tmp
         async with serving(store, CountingEngine(), tmp_path, limits=limits) as models:
             async with models.lease(ALIAS):
                 train(store, 2)
-                await until(lambda: "still in use after 0.1 s" in (models.desired()[0].trouble or ""))
+                await eventually(lambda: "still in use after 0.1 s" in (models.desired()[0].trouble or ""))
                 assert await meaning(models, ALIAS) == f"{ALIAS}@1"
             await settles(models, 2)
 
@@ -126,7 +126,7 @@ def test_a_successor_that_is_refused_after_the_old_one_was_drained_gives_the_pla
             elsewhere = Finder(LocalStore(tmp_path / "elsewhere")).find()
             engine.refused.add(elsewhere.find(artifact.key).checkpoint.content)
             train(store, 2)
-            await until(lambda: "the engine can't run it" in (models.desired()[0].trouble or ""))
+            await eventually(lambda: "the engine can't run it" in (models.desired()[0].trouble or ""))
             assert await meaning(models, ALIAS) == f"{ALIAS}@1"
 
     asyncio.run(play())
@@ -143,7 +143,7 @@ def test_a_bad_checkpoint_is_not_served_and_the_old_one_stays(
             if how == "broken":
                 engine.logprob = float("nan")
             train(store, 2, damaged=how == "damaged")
-            await until(lambda: models.desired()[0].trouble)
+            await eventually(lambda: models.desired()[0].trouble)
             (status,) = models.desired()
             reason = "is not what was sealed" if how == "damaged" else "are not finite"
             assert reason in (status.trouble or "")
@@ -191,7 +191,7 @@ def test_a_rollback_pins_the_one_before_until_a_reload(store: LocalStore, tmp_pa
                 f"{ALIAS}@2",
             )
             train(store, 3)
-            await until(lambda: any(one.step == 3 for one in models.list()))
+            await eventually(lambda: any(one.step == 3 for one in models.list()))
             await asyncio.sleep(0.2)
             assert await meaning(models, ALIAS) == f"{ALIAS}@1"
             assert await meaning(models, "latest") == f"{ALIAS}@3"
@@ -247,7 +247,7 @@ def test_what_is_pinned_and_gone_from_the_store_is_said(store: LocalStore, tmp_p
             await models.reload(ALIAS, f"{ALIAS}@1")
             for info in list(store.list(f"{first.key}/")):
                 store.delete(info.key)
-            await until(lambda: models.desired()[0].trouble)
+            await eventually(lambda: models.desired()[0].trouble)
             assert "is no longer in the store" in (models.desired()[0].trouble or "")
             assert await meaning(models, ALIAS) == f"{ALIAS}@1"
 

@@ -16,10 +16,10 @@ from services.model_server.engine.options import EngineOptions
 from services.model_server.engine.torch_engine import TorchEngine
 from services.model_server.models.base import Models, ModelUnavailableError, UnknownModelError
 from tests.services.model_server.models.double import CountingEngine
-from tests.services.model_server.models.serving import meaning, serving, until
+from tests.services.model_server.models.serving import meaning, serving
 from tests.services.model_server.support import CHAT_TEMPLATE, model_files, point, seal, two_models
 from tests.support.minio_server import MinioServer
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 ALIAS = "toy.plain.seed-0"
 
@@ -42,7 +42,7 @@ def test_what_is_served_is_what_was_sealed(bucket_store: ObjectStore, tmp_path: 
 
     async def play() -> None:
         async with serving(bucket_store, CountingEngine(), tmp_path) as models:
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             assert models.default == plain
             first, second = models.list()
             assert (first.name, first.aliases, first.loaded) == (f"{plain}@100", (plain, "plain"), True)
@@ -68,7 +68,7 @@ def test_a_store_that_fills_later_is_ready_later(tmp_path: Path) -> None:
             with pytest.raises(UnknownModelError, match="holds no sealed checkpoint yet"):
                 await meaning(models, "latest")
             alias = point(store, "plain", [seal(store)])
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             assert models.default in (alias, "latest")
 
     asyncio.run(play())
@@ -82,7 +82,7 @@ def test_the_default_can_be_named(tmp_path: Path, default: str) -> None:
 
     async def play() -> None:
         async with serving(store, CountingEngine(), tmp_path, default=default) as models:
-            await until(lambda: models.ready)
+            await eventually(lambda: models.ready)
             assert models.list()[0].name == models.describe(default).name
             assert [one.loaded for one in models.list()] == [True, False, False]
 
@@ -100,7 +100,7 @@ def test_two_replicas_converge(bucket_store: ObjectStore, tmp_path: Path) -> Non
         ):
 
             async def both_at(step: int) -> None:
-                await until(lambda: one.describe(ALIAS).step == other.describe(ALIAS).step == step)
+                await eventually(lambda: one.describe(ALIAS).step == other.describe(ALIAS).step == step)
                 for models in (one, other):
                     assert await meaning(models, ALIAS) == f"{ALIAS}@{step}"
 
@@ -114,7 +114,7 @@ def test_two_replicas_converge(bucket_store: ObjectStore, tmp_path: Path) -> Non
             await both_at(1)
             assert [status.pinned for status in (*one.desired(), *other.desired())] == [True, True]
             await asyncio.gather(one.reload(ALIAS), other.reload(ALIAS, f"{ALIAS}@2"))  # Somebody is last.
-            await until(lambda: one.describe(ALIAS) == other.describe(ALIAS))
+            await eventually(lambda: one.describe(ALIAS) == other.describe(ALIAS))
 
     asyncio.run(play())
 
@@ -130,7 +130,7 @@ def test_an_outage_of_the_store_ends_nothing_that_is_loaded(
 
         async def play() -> None:
             async with serving(store, CountingEngine(), tmp_path) as models:
-                await until(lambda: models.ready)
+                await eventually(lambda: models.ready)
                 mortal_minio.kill()
                 for _ in range(2):
                     assert await meaning(models, plain) == f"{plain}@100"
@@ -168,7 +168,7 @@ def test_no_answer_is_of_two_models(tmp_path: Path) -> None:
         await engine.start()
         try:
             async with serving(store, engine, tmp_path) as models:
-                await until(lambda: models.ready, seconds=200.0)
+                await eventually(lambda: models.ready, seconds=200.0)
                 digests = {
                     models.describe(f"{ALIAS}@{step}").digest: say for step, say in ((1, "A"), (2, "B"))
                 }
